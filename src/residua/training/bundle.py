@@ -56,7 +56,8 @@ class TrainingRecord(BaseModel):
     """How a model was trained, and what with; a job may add facts of its own.
 
     Bundles of earlier versions lack some of it, so each field has a default. ``settings`` and
-    ``options`` are those that the user asked for, ``calibration_images`` the ranges of size and
+    ``options`` are those that the user asked for, ``backbone_sha256`` is that of the file a
+    backbone's weights were read from, ``calibration_images`` the ranges of size and
     brightness that a later image is compared with.
     """
 
@@ -73,6 +74,7 @@ class TrainingRecord(BaseModel):
     device: str = ""
     threads: int | None = None
     precision: str = "float32"
+    backbone_sha256: str | None = None
     settings: dict[str, Any] = Field(default_factory=dict)
     options: dict[str, Any] | None = None
     calibration_images: dict[str, Any] = Field(default_factory=dict)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from exporting import exported, shaken, verification
 
 from residua.engines import KINDS, load_engine
@@ -40,6 +41,19 @@ def test_a_graph_that_computes_something_else_is_refused_and_nothing_is_left(tmp
     with pytest.raises(
         GateError, match=r"scores differ by up to [\d.e-]+, where [\d.e-]+ is allowed"
     ):
+        build_engine(
+            bundle, KINDS["onnx"], tmp_path / "export", verification(bundle), weights_sha256="0"
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_operator_that_onnx_lacks_is_refused_by_name(tmp_path, monkeypatch):
+    def export(*_, **__):
+        raise torch.onnx.OnnxExporterError("Exporting the operator 'aten::fold' is not supported")
+
+    bundle = shaken("plain", 1)
+    monkeypatch.setattr("torch.onnx.export", export)
+    with pytest.raises(GateError, match=r"exist in ONNX.*aten::fold.*--engine torch"):
         build_engine(
             bundle, KINDS["onnx"], tmp_path / "export", verification(bundle), weights_sha256="0"
         )

@@ -19,7 +19,6 @@ from residua.errors import BundleError, InputError, MissingExtraError
 from residua.training.loop.lightning_parts import RecipeModule
 from residua.training.loop.settings import TrainingSettings
 from residua.training.networks import ImageShape, backbones
-from residua.training.networks.backbones import build_backbone, feature_maps
 from residua.training.recipes import make_recipe
 from residua.training.recipes.feature import register_backbone
 from training_wing import blobs
@@ -172,38 +171,6 @@ def test_timm_is_asked_for_feature_maps_and_for_weights_only_where_training_begi
     recipe.load_pretrained(network)
     assert asked[1:] == [("some-net", True, True)]
     assert torch.equal(network.backbone.first[0].weight, pretrained.first[0].weight)
-
-
-def test_hugging_face_is_asked_for_safetensors_and_for_the_architecture_alone_without_weights(
-    monkeypatch,
-):
-    asked = []
-    model = SimpleNamespace(
-        from_pretrained=lambda name, **options: asked.append((name, options)),
-        from_config=asked.append,
-    )
-    config = SimpleNamespace(from_pretrained=lambda name: f"config of {name}")
-    monkeypatch.setitem(
-        sys.modules, "transformers", SimpleNamespace(AutoModel=model, AutoConfig=config)
-    )
-    build_backbone("huggingface:some/net", pretrained=True)
-    build_backbone("huggingface:some/net", pretrained=False)
-    assert asked == [("some/net", {"use_safetensors": True}), "config of some/net"]
-
-
-def test_tokens_become_maps_without_those_in_front():
-    grid = torch.arange(6.0).view(1, 1, 2, 3).expand(2, 5, 2, 3)
-    tokens = torch.cat([torch.full((2, 1, 5), -1.0), grid.flatten(2).transpose(1, 2)], 1)
-    assert torch.equal(feature_maps(SimpleNamespace(last_hidden_state=tokens), 28, 42)[0], grid)
-    assert torch.equal(feature_maps(grid, 28, 42)[0], grid)
-    vit = torch.rand(1, 1 + 14 * 14, 8)
-    assert feature_maps(vit, 224, 224)[0].shape == (1, 8, 14, 14)
-    with pytest.raises(InputError, match="square patches"):
-        feature_maps(torch.rand(1, 60, 8), 8, 56)
-    with pytest.raises(InputError, match="Got str"):
-        feature_maps("logits", 8, 8)
-    with pytest.raises(InputError, match=r"Got \(1, 10\)"):
-        feature_maps(torch.rand(1, 10), 8, 8)
 
 
 def test_levels_are_chosen_or_refused(registered):

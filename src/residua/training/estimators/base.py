@@ -286,8 +286,8 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
                 "recipe": recipe.name,
                 "recipe_options": recipe.model_dump(mode="json", exclude_defaults=True),
             }
-        elif recipe == AUTO and given["latent"] is not None:
-            given["recipe"] = None  # left out: the size of a code speaks of the plain autoencoder
+        elif recipe == AUTO and (given["latent"], given.get("backbone")) != (None, None):
+            given["recipe"] = None  # left out: these options speak of a recipe of their own
         return make_options(self._job, **given)
 
     def _fit(self, train: Any, calibration: Any) -> Fitted:
@@ -297,6 +297,8 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
             latent = {} if self.latent is None else {"latent": self.latent}
             session = FitSession(recipe=recipe.model_copy(update=latent))
         options = self._options()
+        if isinstance(recipe, Recipe) and getattr(self, "backbone", None) is not None:
+            session = FitSession(recipe=make_recipe(recipe.name, **options.recipe_options))
         fitted = fit(options, train, calibration, session)
         if recipe == AUTO:  # `options` say plain where a latent size was given with it
             fitted = replace(fitted, bundle=fitted.bundle.noting(left_to_auto=True))

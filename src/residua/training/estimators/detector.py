@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import OutlierMixin
+from torch import nn
 
 from residua.errors import LabelError
 from residua.images import ImageSet
@@ -38,6 +39,11 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
         strictest that they allow).
     contamination : float, optional
         Share of the calibration images that may be hidden anomalies; the threshold allows for them.
+    backbone : str or nn.Module, optional
+        A pretrained network for the recipes ``"memory"`` (the default with a backbone) and
+        ``"feature"``, by name or as a module; a bundle holds its name and weights, so register a
+        module of the same architecture under that name before loading (`register_backbone`).
+        ``"none"`` keeps ``"auto"`` from using any.
     latent, size, aspect, epochs, minutes, batch_size, learning_rate, patience, precision,
     augment, trim, threads, seed
         See `ImageEstimator`.
@@ -70,6 +76,7 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
         *,
         policy: str | None = None,
         contamination: float | None = None,
+        backbone: str | nn.Module | None = None,
         latent: int | None = None,
         size: int | None = None,
         aspect: Aspect | None = None,
@@ -103,6 +110,7 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
         )
         self.policy = policy
         self.contamination = contamination
+        self.backbone = backbone
 
     def fit(self, X: Any, y: Any = None, *, calibration: Any = None) -> Self:
         """Train on normal images.

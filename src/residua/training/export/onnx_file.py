@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,9 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from residua._files import in_a_line
 from residua.engines import Card
 from residua.engines.card import UNITS
-from residua.errors import MissingExtraError
+from residua.errors import GateError, MissingExtraError
 from residua.training.bundle import Bundle
 from residua.training.scoring.graph import InferenceGraph
 
@@ -71,7 +74,7 @@ def write_onnx(bundle: Bundle, path: Path, entry: Entry) -> None:
         dtype=torch.uint8 if entry == "uint8" else torch.float32,
     )
     names, open_axes = output_names(bundle), {0: "batch", 1: "height", 2: "width"}
-    with warnings.catch_warnings(), torch.no_grad():
+    with warnings.catch_warnings(), torch.no_grad(), _telling_what_is_not_known():
         warnings.simplefilter("ignore")  # sizes that a trace freezes, and the age of the exporter
         torch.onnx.export(
             _Whole(bundle.graph, bundle.config.channels, names).eval(),
@@ -86,6 +89,18 @@ def write_onnx(bundle: Bundle, path: Path, entry: Entry) -> None:
                 **{name: open_axes if name == "error_map" else {0: "batch"} for name in names},
             },
         )
+
+
+@contextlib.contextmanager
+def _telling_what_is_not_known() -> Iterator[None]:
+    """An operator of a backbone that ONNX does not have is no fault of ours."""
+    try:
+        yield
+    except torch.onnx.OnnxExporterError as error:
+        raise GateError(
+            "export: every operator of the model must exist in ONNX. Got:"
+            f" {in_a_line(error)}. Score with --engine torch, or train with another backbone."
+        ) from error
 
 
 def output_names(bundle: Bundle) -> tuple[str, ...]:

@@ -182,6 +182,7 @@ def _bundle(
         device=trained.device,
         threads=trained.threads,
         precision="bfloat16" if trained.plan.bfloat16 else "float32",
+        backbone_sha256=getattr(getattr(network, "backbone", None), "weights_sha256", None),
         settings=work.settings.model_dump(mode="json"),
         options=options.model_dump(mode="json", exclude=_PRIVATE),
         **model.facts,

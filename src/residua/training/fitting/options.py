@@ -19,6 +19,7 @@ from residua.training.bundle import BundleConfig
 from residua.training.fitting.sizes import check_aspect
 from residua.training.loop.processes import check_spread
 from residua.training.loop.settings import TrainingSettings, sentence_of
+from residua.training.networks.backbones import named_backbone
 from residua.training.recipes import RECIPES, make_recipe
 from residua.training.recipes.memory import Memory
 from residua.training.scoring.prepare import Aspect
@@ -310,4 +311,4 @@ def _refuse_other_jobs(job: Job, values: dict[str, Any]) -> None:
 
 
 def _plain(value: Any) -> Any:
-    return value.value if isinstance(value, Enum) else value
+    return value.value if isinstance(value, Enum) else named_backbone(value)

@@ -2,17 +2,20 @@
 
 A backbone is named, so that a bundle stays data: ``lite0`` and ``lite2`` whose weights come in a
 package, ``timm:NAME`` and ``huggingface:NAME`` where those packages are installed, ``random-conv``
-as a stand-in that needs nothing, or a name that `register_backbone` was told. What values a
-backbone takes is known here too, and is no option of the recipe.
+as a stand-in that needs nothing, or a name that `register_backbone` was told. ``@FILE`` behind the
+name of timm, ``@FOLDER`` behind that of Hugging Face says where weights lie on this machine. What
+values a backbone takes is known here too, and is no option of the recipe.
 """
 
 from __future__ import annotations
 
 import copy
+import hashlib
 import importlib
 import importlib.util
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -20,6 +23,8 @@ from torch import Tensor, nn
 
 from residua.errors import InputError, MissingExtraError
 from residua.training.networks.lite import LITE, EfficientNetLite, load_lite
+from residua.training.networks.local_weights import folder_sha256, load_local
+from residua.training.networks.maps import take_size
 
 BackboneFactory = Callable[[], nn.Module]
 Channels = tuple[float, float, float]
@@ -37,7 +42,6 @@ PLAIN = Values((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 
 _PACKAGES = {"timm": "timm", "huggingface": "transformers"}
 _RANDOM_SEED = 20140604
-_MOST_PREFIX_TOKENS = 16
 
 
 class RandomConv(nn.Module):
@@ -82,7 +86,7 @@ _REGISTERED: dict[str, _Known] = {
 
 
 def register_backbone(
-    name: str, factory: BackboneFactory, *, values: Values | None = IMAGENET
+    name: str, factory: BackboneFactory | nn.Module, *, values: Values | None = IMAGENET
 ) -> None:
     """Make a network of one's own known under `name`.
 
@@ -92,8 +96,8 @@ def register_backbone(
     ----------
     name : str
         Without a colon; a name given again takes the new network.
-    factory : function without arguments
-        Returns an ``nn.Module``: colour images, float (batch, 3, height, width), to feature maps
+    factory : nn.Module, or a function without arguments that returns one
+        From colour images, float (batch, 3, height, width), to feature maps
         (batch, channels, rows, columns), a list of them (finest first), or tokens (batch, n,
         channels). It is copied; what it returned stays as it is.
     values : Values, optional
@@ -109,20 +113,46 @@ def register_backbone(
     --------
     >>> from torch import nn
     >>> from residua.training.recipes.feature import register_backbone
-    >>> register_backbone("edges", lambda: nn.Conv2d(3, 8, 3, stride=2, padding=1))
+    >>> register_backbone("edges", nn.Conv2d(3, 8, 3, stride=2, padding=1))
     """
     if not name or ":" in name:
         raise InputError(
             f"register_backbone: the name must be a word without a colon. Got {name!r}. Choose"
             " another name."
         )
-    _REGISTERED[name] = _Known(factory, values or PLAIN)
+    build = (lambda: factory) if isinstance(factory, nn.Module) else factory
+    _REGISTERED[name] = _Known(build, values or PLAIN)
+
+
+def named_backbone(backbone: Any) -> Any:
+    """The name of a backbone; a module is registered by it, and takes ImageNet's values.
+
+    The name is that of its class and the first digits of the SHA-256 of its layers and weights: the
+    same module has the same name in another process, and another module never has it.
+
+    Examples
+    --------
+    >>> named_backbone("lite0")
+    'lite0'
+    >>> named_backbone(nn.Identity())
+    'Identity-d46a436b'
+    """
+    if not isinstance(backbone, nn.Module):
+        return backbone
+    digest = hashlib.sha256(repr(backbone).encode())
+    for key, value in backbone.state_dict().items():
+        digest.update(f"{key} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(value.detach().cpu().flatten().contiguous().view(torch.uint8).numpy())
+    name = f"{type(backbone).__name__}-{digest.hexdigest()[:8]}"
+    register_backbone(name, backbone)
+    return name
 
 
 def values_of(name: str, backbone: nn.Module) -> Values:
     """The values that the backbone called `name` takes.
 
-    Those of timm know their own; those of Hugging Face are taken to have ImageNet's.
+    Those of timm know their own, those of Hugging Face what their image processor states, if there
+    is one; all others take ImageNet's.
     """
     if name in _REGISTERED:
         return _REGISTERED[name].values
@@ -141,16 +171,16 @@ def check_backbone(name: str) -> str:
     MissingExtraError
         If its package is not installed.
     """
-    library, _, model = name.partition(":")
+    library, model, _ = _parts(name)
     if library in _PACKAGES and model:
         package = _PACKAGES[library]
         if package not in sys.modules and importlib.util.find_spec(package) is None:
             raise MissingExtraError(package, "backbones", f"recipe feature with backbone {name}")
     elif name not in _REGISTERED:
         raise InputError(
-            "recipe feature: the backbone must be registered before it is used, or before a bundle"
+            "backbone: it must be registered before it is used, or before a bundle"
             f" that names it is loaded. Got {name!r}; there are {', '.join(sorted(_REGISTERED))},"
-            " timm:NAME and huggingface:NAME. Call"
+            " timm:NAME[@FILE] and huggingface:NAME[@FOLDER]. Call"
             f" residua.training.recipes.feature.register_backbone({name!r}, factory) first."
         )
     return name
@@ -171,20 +201,20 @@ def build_backbone(name: str, *, pretrained: bool) -> nn.Module:
         itself.
     """
     check_backbone(name)
-    library, _, model = name.partition(":")
+    library, model, place = _parts(name)
     if library in _PACKAGES and model:
+        package = _PACKAGES[library]
         try:
-            return _BUILDERS[library](model, pretrained)
+            return _BUILDERS[library](name, pretrained)
+        except InputError:
+            raise
         except (OSError, RuntimeError, ValueError, LookupError, ImportError) as error:
-            wanted = (
-                "its published weights, which are fetched once"
-                if pretrained
-                else "its architecture"
-            )
+            source = f"in {place}" if place else ", which are fetched once"
+            wanted = f"its weights {source}" if pretrained else "its architecture"
             raise InputError(
-                f"recipe feature: {_PACKAGES[library]} must know {model!r} and find {wanted}. Got:"
-                f" {_first_line(error)}. Check the name, the network and that {_PACKAGES[library]}"
-                " works with the installed torch."
+                f"backbone {name}: {package} must know {model!r} and find {wanted}. Got:"
+                f" {_first_line(error)}. Check the name, the network and that {package} works with"
+                " the installed torch."
             ) from error
     network = copy.deepcopy(_REGISTERED[name].build())
     if pretrained and name in LITE:
@@ -192,16 +222,56 @@ def build_backbone(name: str, *, pretrained: bool) -> nn.Module:
     return network
 
 
-def _from_timm(model: str, pretrained: bool) -> nn.Module:
+def _parts(name: str) -> tuple[str, str, str]:
+    """Library, model and local place of ``LIBRARY:MODEL@PLACE``."""
+    library, _, rest = name.partition(":")
+    model, _, place = rest.partition("@")
+    return library, model, place
+
+
+def _from_timm(name: str, pretrained: bool) -> nn.Module:
     timm: Any = importlib.import_module("timm")
-    return timm.create_model(model, pretrained=pretrained, features_only=True)  # type: ignore[no-any-return]
+    _, model, place = _parts(name)
+    network: nn.Module = timm.create_model(
+        model, pretrained=pretrained and not place, features_only=True
+    )
+    if pretrained and place:
+        network.weights_sha256 = load_local(network, Path(place), name)  # type: ignore[assignment]
+    return network
 
 
-def _from_huggingface(model: str, pretrained: bool) -> nn.Module:
+def _from_huggingface(name: str, pretrained: bool) -> nn.Module:
+    """An ``AutoModel``, with the values that its image processor states as timm keeps them."""
     transformers: Any = importlib.import_module("transformers")
+    _, model, place = _parts(name)
+    source = place if place and (pretrained or Path(place).is_dir()) else model
     if pretrained:
-        return transformers.AutoModel.from_pretrained(model, use_safetensors=True)  # type: ignore[no-any-return]
-    return transformers.AutoModel.from_config(transformers.AutoConfig.from_pretrained(model))  # type: ignore[no-any-return]
+        network, found = transformers.AutoModel.from_pretrained(
+            source, use_safetensors=True, output_loading_info=True
+        )
+        fresh = [key for key in found["missing_keys"] if not key.startswith("pooler.")]
+        if fresh:
+            raise ValueError(f"{len(fresh)} weights are missing, {min(fresh)} among them")
+        if place:
+            network.weights_sha256 = folder_sha256(Path(place))
+    else:
+        config = transformers.AutoConfig.from_pretrained(source)
+        network = transformers.AutoModel.from_config(config)
+    network.pretrained_cfg = _processor_values(transformers, source)
+    return network  # type: ignore[no-any-return]
+
+
+def _processor_values(transformers: Any, source: str) -> dict[str, Any]:
+    """Mean and deviation of values in [0, 1]; nothing where the model states none."""
+    try:
+        stated, _ = transformers.ImageProcessingMixin.get_image_processor_dict(source)
+    except (OSError, ValueError):
+        return {}
+    scale = 255 * stated.get("rescale_factor", 1 / 255) if stated.get("do_rescale", True) else 255
+    pairs = {"mean": stated.get("image_mean"), "std": stated.get("image_std")}
+    if not stated.get("do_normalize", True):
+        pairs = {"mean": PLAIN.mean, "std": PLAIN.deviation}
+    return {key: [one / scale for one in values] for key, values in pairs.items() if values}
 
 
 _BUILDERS: dict[str, Callable[[str, bool], nn.Module]] = {
@@ -215,55 +285,16 @@ def _first_line(error: Exception) -> str:
 
 
 def fetch_weights(backbone: nn.Module, name: str) -> None:
-    """Give a backbone that was built without them its published weights."""
+    """Give a backbone that was built without them its weights; ``weights_sha256`` is their file's.
+
+    They are read at the size that they were published for, and brought to that of `backbone`.
+    """
     if name in LITE:
         load_lite(backbone, name)
-    elif name.partition(":")[0] in _PACKAGES:
-        backbone.load_state_dict(build_backbone(name, pretrained=True).state_dict())
-
-
-def feature_maps(output: Any, height: int, width: int) -> list[Tensor]:
-    """What a backbone returned for images of this size as maps, float32, finest first.
-
-    Maps are (batch, channels, rows, columns).
-
-    Raises
-    ------
-    InputError
-        If it is no map, no list of maps and no tokens whose grid can be told.
-    """
-    hidden = getattr(output, "last_hidden_state", output)
-    maps = list(hidden) if isinstance(hidden, list | tuple) else [hidden]
-    if not maps or not all(isinstance(one, Tensor) and one.ndim in (3, 4) for one in maps):
-        got = (
-            ", ".join(
-                f"{tuple(one.shape)}" if isinstance(one, Tensor) else type(one).__name__
-                for one in maps
-            )
-            or "nothing"
-        )
-        raise InputError(
-            "recipe feature: a backbone must return maps (batch, channels, rows, columns), a list"
-            f" of them, or tokens (batch, n, channels). Got {got}. Wrap it in a module that does."
-        )
-    return [one.float() if one.ndim == 4 else _unfold(one.float(), height, width) for one in maps]
-
-
-def _unfold(tokens: Tensor, height: int, width: int) -> Tensor:
-    """Tokens as a map, as many as square patches cover the image.
-
-    A few in front are left out: class and register tokens.
-    """
-    n = tokens.shape[1]
-    grids = {(height // side, width // side) for side in range(1, min(height, width) + 1)}
-    fitting = [
-        (rows, columns) for rows, columns in grids if 0 <= n - rows * columns <= _MOST_PREFIX_TOKENS
-    ]
-    if not fitting:
-        raise InputError(
-            f"recipe feature: a backbone's tokens must cover the image in square patches. Got {n}"
-            f" tokens for {height}x{width} pixels. Set the option side to the size that the"
-            " backbone was made for."
-        )
-    rows, columns = max(fitting, key=lambda grid: grid[0] * grid[1])
-    return tokens[:, n - rows * columns :].transpose(1, 2).unflatten(2, (rows, columns))
+        backbone.weights_sha256 = LITE[name].sha256  # type: ignore[assignment]
+    elif _parts(name)[0] in _PACKAGES:
+        fetched: Any = build_backbone(name, pretrained=True)
+        if hasattr(backbone, "taken_size"):
+            take_size(fetched, *backbone.taken_size)  # type: ignore[misc]
+        backbone.load_state_dict(fetched.state_dict())
+        backbone.weights_sha256 = getattr(fetched, "weights_sha256", None)  # type: ignore[assignment]

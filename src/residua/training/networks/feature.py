@@ -12,9 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from residua._files import in_a_line
 from residua.errors import InputError
-from residua.training.networks.backbones import IMAGENET, Values, feature_maps
+from residua.training.networks.backbones import IMAGENET, PLAIN, Values
 from residua.training.networks.base import AutoencoderNetwork, ImageShape
+from residua.training.networks.maps import maps_of, take_size
 from residua.training.networks.residual import pooling
 
 _LARGEST_GRID = 64
@@ -45,8 +47,9 @@ class FeatureMaps(nn.Module):
     ) -> None:
         super().__init__()
         self.shape = shape
-        self.seen = (side, side) if side is not None else (shape.height, shape.width)
-        self.backbone = backbone.eval().requires_grad_(False)
+        self.backbone = backbone.eval()
+        self.seen = take_size(backbone, side or shape.height, side or shape.width)
+        backbone.requires_grad_(False)
         for name, channels in values._asdict().items():
             self.register_buffer(name, torch.tensor(channels).view(1, 3, 1, 1))
         maps = self._probe()
@@ -92,7 +95,7 @@ class FeatureMaps(nn.Module):
         )
         if (self.shape.height, self.shape.width) != self.seen:
             colour = F.interpolate(colour, size=self.seen, mode="bilinear", align_corners=False)
-        maps = feature_maps(self.backbone((colour - self.mean) / self.deviation), *self.seen)
+        maps = maps_of(self.backbone, (colour - self.mean) / self.deviation)
         return torch.cat([_to_grid(maps[level], self.grid) for level in self.levels], 1)
 
     def describe(self) -> str:
@@ -101,8 +104,18 @@ class FeatureMaps(nn.Module):
         rows, columns = self.grid
         return (
             f"{self.n_features} features in {rows}x{columns} places, of a frozen backbone of"
-            f" {n_frozen:,} parameters"
+            f" {n_frozen:,} parameters that is given {self._values()}"
         )
+
+    def _values(self) -> str:
+        """What images are brought to, in words."""
+        known = {PLAIN: "values in [0, 1]", IMAGENET: "ImageNet's values"}
+        rounded: Any = tuple(
+            tuple(round(one, 6) for one in ends.flatten().tolist())
+            for ends in (self.mean, self.deviation)
+        )
+        mean, deviation = (", ".join(f"{one:.3g}" for one in ends) for ends in rounded)
+        return known.get(rounded, f"values less {mean}, divided by {deviation}")
 
     def _probe(self) -> list[Tensor]:
         """The maps of one black image, wherever the backbone lies.
@@ -111,9 +124,16 @@ class FeatureMaps(nn.Module):
         """
         first = next(iter(self.backbone.parameters()), torch.zeros(0, device="cpu"))
         with torch.no_grad(), torch.device(first.device):
-            return feature_maps(
-                self.backbone(torch.zeros(1, 3, *self.seen, dtype=first.dtype)), *self.seen
-            )
+            image = torch.zeros(1, 3, *self.seen, dtype=first.dtype)
+            try:
+                return maps_of(self.backbone, image)
+            except (AssertionError, RuntimeError, ValueError) as error:
+                if isinstance(error, InputError):
+                    raise
+                raise InputError(
+                    f"backbone: it must take images of {self.seen[0]}x{self.seen[1]} pixels. Got:"
+                    f" {in_a_line(error)}. Set the option side to the size that it was made for."
+                ) from error
 
 
 class FeatureAutoencoder(FeatureMaps, AutoencoderNetwork):

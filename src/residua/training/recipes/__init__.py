@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from residua.errors import InputError
+from residua.training.networks.backbones import named_backbone
 from residua.training.recipes.base import Recipe
 from residua.training.recipes.denoising import Denoising
 from residua.training.recipes.feature import Feature
@@ -49,7 +50,7 @@ Named = TypeVar("Named", bound=Recipe)
 
 
 def make_recipe(name: str, **options: Any) -> Recipe:
-    """The recipe called `name` with `options`.
+    """The recipe called `name` with `options`; a backbone may be a module (`named_backbone`).
 
     Every unknown option is named at once, with what was probably meant.
 
@@ -58,6 +59,8 @@ def make_recipe(name: str, **options: Any) -> Recipe:
     InputError
         If there is no such recipe, or an option is unknown or out of range.
     """
+    if "backbone" in options:
+        options["backbone"] = named_backbone(options["backbone"])
     return build_named("recipe", RECIPES, name, options)
 
 
