@@ -195,6 +195,29 @@ def fit(
             ),
         ),
     ] = None,
+    tiles: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|N",
+            help=(
+                "Detect only: look at images in overlapping tiles, N along the shorter side, so"
+                " that small defects are not shrunk away. auto: as many as about a second an image"
+                " allows."
+            ),
+            show_default=False,
+        ),
+    ] = None,
+    region: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help=(
+                "Detect only: look at this part of images alone. FILE: a mask image (not black"
+                " counts) or JSON with polygons."
+            ),
+            show_default=False,
+        ),
+    ] = None,
     epochs: Epochs = None,
     minutes: Minutes = None,
     batch_size: Annotated[

@@ -105,6 +105,11 @@ def evaluate_on_cluster(
             f"evaluate --cluster: the run must be a detector. Got the job {model.facts.job}."
             " Leave --cluster out."
         )
+    if model.facts.region is not None:
+        raise InputError(
+            "evaluate --cluster: the run must look at whole images. Got one with a region, outside"
+            " which no pixel counts. Leave --cluster out."
+        )
     is_own = source is None
     judged_on = source if source is not None else origin.source
     shards, task = make_task(folder, origin, model, judged_on, only_test=True, bits=bits)

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua.engines.card import Card, check_fresh, read_card
-from residua.engines.interface import Scores, check_channels
+from residua.engines.interface import Engine, Scores, check_channels
 from residua.engines.kinds import parse_engine
 from residua.engines.onnx_file import open_session
+from residua.engines.tiled import whole
 from residua.errors import BundleError, InputError, MissingExtraError
 from residua.images.columns import grouped
 from residua.images.resize import fit_to
@@ -28,7 +29,7 @@ _MEASURED = ("mse", "mae", "ssim")
 
 def load_engine(
     folder: str | Path, name: str, *, bundle: str | Path | None = None, threads: int | None = None
-) -> ExportedEngine:
+) -> Engine:
     """The engine called `name` from a folder of exports (``RUN/export``).
 
     With `bundle`, refused where it is out of date.
@@ -53,11 +54,10 @@ def load_engine(
     return open_file(card, Path(folder) / kind.files[0], threads=threads)
 
 
-def open_file(card: Card, path: Path, *, threads: int | None = None) -> ExportedEngine:
-    """The engine of one file."""
-    return (OnnxEngine if card.runtime == "onnx" else OpenVinoEngine)(
-        card, path, threads or free_threads()
-    )
+def open_file(card: Card, path: Path, *, threads: int | None = None) -> Engine:
+    """The engine of one file; it takes whole images, also where the file scores tiles of them."""
+    engine = OnnxEngine if card.runtime == "onnx" else OpenVinoEngine
+    return whole(engine(card, path, threads or free_threads()), card)
 
 
 def free_threads() -> int:

@@ -17,6 +17,8 @@ from residua.errors import ShapeError
 from residua.images import ImageSet
 from residua.images.listing import Progress
 from residua.images.reading import Reading
+from residua.images.region import Region
+from residua.images.tiling import Framing, Tiling
 from residua.records import Job, OperatingPoint
 
 
@@ -25,7 +27,8 @@ class ModelFacts(BaseModel):
 
     ``size`` is (height, width) as the network sees images, ``reading`` says how values become
     brightness, ``classes`` name the columns of a classifier's probabilities, and with
-    ``multilabel`` several of them may hold at once.
+    ``multilabel`` several of them may hold at once. With a ``tiling`` the network sees tiles of an
+    image, and with a ``region`` nothing outside it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,11 +42,23 @@ class ModelFacts(BaseModel):
     multilabel: bool = False
     operating_point: OperatingPoint | None = None
     reading: Reading = Reading()
+    tiling: Tiling | None = None
+    region: Region | None = None
 
     @property
     def threshold(self) -> float:
         """The threshold of the operating point; infinite where there is none."""
         return float("inf") if self.operating_point is None else self.operating_point.threshold
+
+    @property
+    def framing(self) -> Framing:
+        """What is looked at in an image."""
+        return Framing(self.tiling or Tiling(), self.region)
+
+    @property
+    def seen_size(self) -> tuple[int, int]:
+        """(height, width) at which a whole image is seen, in one picture or in tiles."""
+        return self.framing.tiling.seen_size(self.size)
 
 
 @dataclass(frozen=True)

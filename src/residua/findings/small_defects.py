@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from residua._text import count
 from residua.findings.kind import Finding, FindingKind, JudgedFacts
+from residua.images.resize import NARROW
 
-_NARROW = 3  # pixels that the network sees
 _OFTEN = 0.1
 _STEP = 32
 
@@ -46,7 +46,7 @@ def find_small_defects(
         return None
     scale = np.sqrt(math.prod(network_size) / sizes.astype(np.float64).prod(axis=1))
     seen = widths * scale
-    n_narrow, smallest = int((seen < _NARROW).sum()), float(seen.min())
+    n_narrow, smallest = int((seen < NARROW).sum()), float(seen.min())
     if n_narrow == 0:
         return None
     side, shrinks = max(network_size), bool(np.median(scale) < 1)
@@ -72,7 +72,7 @@ def find_small_defects(
             "advised_size": advised,
         },
         meaning=(
-            f"Of {count(len(widths), 'mask')} that were looked at, {marks} under {_NARROW} px wide"
+            f"Of {count(len(widths), 'mask')} that were looked at, {marks} under {NARROW} px wide"
             f" {shown}; the narrowest is {smallest:.2g} px. {effect}"
         ),
         what_to_do=_mend(advised, side),
@@ -83,7 +83,7 @@ def _advised(seen: NDArray[np.float64], side: int, own: int) -> int:
     """The longer side at which nine in ten defects are wide enough, but no larger than images
     are.
     """
-    wanted = side * _NARROW / max(float(np.quantile(seen, _OFTEN)), 1e-9)
+    wanted = side * NARROW / max(float(np.quantile(seen, _OFTEN)), 1e-9)
     return max(side, min(own, 4096, math.ceil(wanted / _STEP) * _STEP))
 
 
@@ -94,8 +94,8 @@ def _mend(advised: int | None, side: int) -> str:
         return "Look at the narrowest masks: a speck of a few pixels may be a slip of the mask."
     times = (advised / side) ** 2
     return (
-        f"If these defects matter, train with `fit --size {advised}`. It takes about"
-        f" {times:.2g} times as long. `--size` is the longer side in pixels."
+        f"If these defects matter, train with `fit --tiles auto`, or with `fit --size {advised}`,"
+        f" which takes about {times:.2g} times as long. `--size` is the longer side in pixels."
     )
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _MOST_CACHED = 4096
 _SMALLEST_SIDE = 8
 _ABOUT_EQUAL = 2
+NARROW = 3
+"""Pixels that the network sees: what is narrower fades when an image is shrunk."""
 
 
 def resize_weights(n_in: int, n_out: int, scale: float | None = None) -> csr_array:
@@ -59,6 +61,36 @@ def resize_weights(n_in: int, n_out: int, scale: float | None = None) -> csr_arr
         )
     made = _weights if n_in + n_out <= _MOST_CACHED else _weights.__wrapped__
     return made(n_in, n_out, n_in / n_out if scale is None else scale)
+
+
+def narrowest_seen(sizes: NDArray[Any], seen_size: tuple[int, int]) -> NDArray[np.float64]:
+    """How wide a defect has to be to show, in pixels of each image of `sizes` (n, 2); (n,).
+
+    It is `NARROW` pixels wide once the image is seen at `seen_size`, or another of that area. What
+    is narrower fades into its surroundings. Enlarging shows no more.
+
+    Examples
+    --------
+    >>> narrowest_seen(np.array([[1024, 1024], [100, 100]]), (256, 256))
+    array([12.,  3.])
+    """
+    area = np.asarray(sizes, np.float64).prod(axis=-1)
+    return np.asarray(NARROW * np.maximum(1.0, np.sqrt(area / math.prod(seen_size))))
+
+
+def say_narrowest(sizes: NDArray[Any], seen_size: tuple[int, int]) -> str:
+    """What may not be seen in images of these `sizes`, in a sentence.
+
+    Examples
+    --------
+    >>> say_narrowest(np.array([[1024, 1024]]), (256, 256))
+    'a defect narrower than about 12 px of the image is under 3 px wide there, and may vanish'
+    """
+    width = float(np.median(narrowest_seen(sizes, seen_size)))
+    return (
+        f"a defect narrower than about {width:.2g} px of the image is under {NARROW} px wide there,"
+        " and may vanish"
+    )
 
 
 def network_size(

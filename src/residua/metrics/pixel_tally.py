@@ -91,11 +91,17 @@ class PixelTally:
         return self._counts is None
 
     def add(
-        self, mask: NDArray[np.bool_] | None, values: NDArray[Any], *, row: int | None = None
+        self,
+        mask: NDArray[np.bool_] | None,
+        values: NDArray[Any],
+        *,
+        row: int | None = None,
+        inside: NDArray[np.bool_] | None = None,
     ) -> None:
         """One map, float (height, width), and where it is defective; None: nowhere.
 
-        ``row`` says which image it is, where some are left out and groups are named.
+        ``row`` says which image it is, where some are left out and groups are named. Only pixels
+        that are ``inside`` count: others are neither defective nor sound.
         """
         if mask is not None and mask.dtype != np.bool_:
             raise fault(
@@ -106,20 +112,23 @@ class PixelTally:
                 LabelError,
             )
         self.rows.append(self.n_images if row is None else row)
-        self.n_images, self.n_pixels = self.n_images + 1, self.n_pixels + values.size
+        counted = values.ravel() if inside is None else values[inside]
+        mask = mask if mask is None or inside is None else mask & inside
+        self.n_images, self.n_pixels = self.n_images + 1, self.n_pixels + counted.size
         if mask is None or not mask.any():
-            found = (values.ravel(), values.ravel()[:0], np.zeros(0))
+            found = (counted, counted[:0], np.zeros(0))
             peaks = np.zeros(0, values.dtype)
         else:
             areas, region = regions_of(mask)
             self.n_regions += len(areas)
-            found = (values[~mask], values[mask], (1 / areas)[region])
+            sound = ~mask if inside is None else inside & ~mask
+            found = (values[sound], values[mask], (1 / areas)[region])
             peaks = np.full(len(areas), found[1].min())
             np.maximum.at(peaks, region, found[1])
         self.points.append(image_points(*found, len(peaks)))
         self.peaks.append(peaks)
         self.areas.append(len(found[1]))
-        self.highest.append(float(values.max()) if values.size else -math.inf)
+        self.highest.append(float(counted.max()) if counted.size else -math.inf)
         if self.pixel_threshold is not None:
             hits = int(np.count_nonzero(found[1] > self.pixel_threshold))
             false = int(np.count_nonzero(found[0] > self.pixel_threshold))

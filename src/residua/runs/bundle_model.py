@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,17 +14,24 @@ from numpy.typing import NDArray
 from residua.engines import Engine
 from residua.images import ImageSet
 from residua.runs.model import Calibration, Floats, JudgedModel
-from residua.training.bundle import Bundle, build_graph, build_recipe
+from residua.training.bundle import (
+    Bundle,
+    build_graph,
+    build_recipe,
+    graph_engine,
+    with_tile_statistics,
+)
 from residua.training.loop.batches import all_to_unit
 from residua.training.networks import ImageShape, default_latent
 from residua.training.networks.base import why_no_code
-from residua.training.scoring.engine import GraphEngine, prepare_each, prepared_chunks
+from residua.training.scoring.engine import prepare_each, prepared_chunks
 from residua.training.scoring.graph import InferenceGraph
 from residua.training.scoring.image_list import at_once
 
 # Images, and values of them as floats, that the untrained network's score is fitted to.
 _MOST_UNTRAINED_IMAGES, _MOST_UNTRAINED_VALUES = 1000, 2**26
 _LATENTS_AT_ONCE = 256
+_MOST_OF_TILES = 50  # images that the untrained network's tiles are standardised on
 
 
 @dataclass(frozen=True)
@@ -39,12 +46,19 @@ class BundleNetwork:
         """
         if build_recipe(self.bundle.config).is_closed_form:
             return None
-        return graph_engine(self.bundle, untrained_graph(self.bundle, fitted_on))
+        framing = self.bundle.config.framing
+        fresh = untrained_graph(self.bundle, framing.cut_all(fitted_on[:_MOST_UNTRAINED_IMAGES]))
+        config = self.bundle.config
+        if config.tiling is None:
+            return graph_engine(self.bundle, fresh)
+        bundle = replace(self.bundle, graph=fresh)
+        return graph_engine(with_tile_statistics(bundle, fitted_on[-_MOST_OF_TILES:]))
 
     def latents(self, images: ImageSet) -> Floats | None:
-        """The latent vector of each image; None where the network has none."""
-        scorer = self.bundle.graph.scorer
-        if not hasattr(scorer.network, "encode"):
+        """The latent vector of each image; None where the network has none of whole images."""
+        scorer, config = self.bundle.graph.scorer, self.bundle.config
+        is_framed = config.tiling is not None or config.region is not None
+        if is_framed or not hasattr(scorer.network, "encode"):
             return None
         prepare = self.bundle.graph.prepare.at_one_size()
         chunks = prepared_chunks(prepare, images, keep_float=True)
@@ -72,7 +86,7 @@ def model_of_bundle(
     shape = ImageShape(*config.size, config.channels)
     return JudgedModel(
         facts=config,
-        engine=engine or graph_engine(bundle, bundle.graph),
+        engine=engine or graph_engine(bundle),
         calibration=Calibration(scores, flags, hashes, looks, bundle.calibration_groups),
         seed=seed_of(bundle),
         # Beside a network without a latent vector, PCA has the dimensions of its own recipe.
@@ -84,11 +98,6 @@ def model_of_bundle(
         training=dict(training or {}),
         network=BundleNetwork(bundle),
     )
-
-
-def graph_engine(bundle: Bundle, graph: InferenceGraph) -> GraphEngine:
-    """The reference engine: a graph in PyTorch, in batches of the bundle's size."""
-    return GraphEngine(graph, bundle.config.channels, bundle.config.batch_size)
 
 
 def untrained_graph(bundle: Bundle, fitted_on: ImageSet) -> InferenceGraph:

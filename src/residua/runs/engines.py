@@ -17,6 +17,7 @@ from residua.engines.card import check_fresh, read_card, write_card
 from residua.engines.file_engines import free_threads
 from residua.engines.kinds import REFERENCE
 from residua.engines.speed import images_a_second
+from residua.engines.tiled import whole
 from residua.errors import BundleError, GateError, InputError, MissingExtraError, SourceError
 from residua.images import ImageSet
 from residua.runs.bundle_model import model_of_bundle
@@ -218,9 +219,11 @@ def _fresh_card(folder: TrainedRun, kind: Kind) -> Card:
 def _engine_of(folder: TrainedRun, bundle: Bundle, card: Card) -> Engine:
     if card.kind.files:
         return load_engine(folder.export, card.engine, bundle=folder.bundle)
-    return VARIANTS[card.engine](
-        bundle.graph, bundle.config.channels, bundle.config.batch_size, threshold=card.threshold
+    config = bundle.config
+    variant = VARIANTS[card.engine](
+        bundle.graph, config.channels, config.batch_size, threshold=card.threshold
     )
+    return whole(variant, card)
 
 
 def _as_seen(bundle: Bundle, card: Card) -> Bundle:

@@ -19,6 +19,7 @@ from residua.evaluation.other_threshold import threshold_from
 from residua.findings import OF_MODEL, Checks, JudgedFacts, not_applicable, random_model
 from residua.findings.blind_spots import changed_scores
 from residua.images import ImageSet
+from residua.images.region import Region
 from residua.metrics import PixelTally
 from residua.runs.baselines import detecting_baselines, sampled
 from residua.runs.job_result import EvaluationRequest, JobResult, of_training, with_model
@@ -38,7 +39,9 @@ def judge_detector(
     pixels = None
     if images.has_masks:
         pixels = PixelTally(pixel_threshold=calibration.pixel_threshold)
-    on_map = None if pixels is None else _adding(pixels, images, labelled & ~is_anomalous)
+    on_map = None
+    if pixels is not None:
+        on_map = _adding(pixels, images, labelled & ~is_anomalous, model.facts.region)
     scores = score_with(model.engine, images, on_map=on_map, progress=request.progress)
     train_scores = of_training(model, judged, "train_scores", model.scores)
     beside = {}
@@ -146,7 +149,7 @@ def _with_images(
         statistics=statistics,
         features=None if statistics is None else features,
         masks=checks.make("masks", lambda: measure_masks([images])),
-        network_size=model.facts.size,
+        network_size=model.facts.seen_size,
         not_made=(*facts.not_made, *checks.not_made),
     )
 
@@ -162,15 +165,19 @@ def _calibration_images(calibration: Calibration, images: ImageSet | None) -> Im
 
 
 def _adding(
-    pixels: PixelTally, images: ImageSet, is_normal: NDArray[np.bool_]
+    pixels: PixelTally,
+    images: ImageSet,
+    is_normal: NDArray[np.bool_],
+    region: Region | None,
 ) -> Callable[[int, Floats], None]:
-    """What adds a map with its mask. No mask means nowhere on a normal image; of others the pixels
-    are unknown.
+    """What adds a map with its mask, within the region. No mask means nowhere on a normal image; of
+    others the pixels are unknown.
     """
 
     def add(row: int, error_map: Floats) -> None:
         mask = images.masks[row]
         if mask is not None or is_normal[row]:
-            pixels.add(mask, error_map, row=row)
+            inside = None if region is None else region.mask(*error_map.shape)
+            pixels.add(mask, error_map, row=row, inside=inside)
 
     return add

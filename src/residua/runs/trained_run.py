@@ -72,12 +72,10 @@ class TrainedRun(Run):
         """The reference engine in one thread, as a worker has one processor."""
         import torch
 
-        from residua.runs.bundle_model import graph_engine
-        from residua.training.bundle import load_bundle
+        from residua.training.bundle import graph_engine, load_bundle
 
         torch.set_num_threads(1)
-        bundle = load_bundle(self.bundle)
-        return graph_engine(bundle, bundle.graph)
+        return graph_engine(load_bundle(self.bundle))
 
     def model_files(self) -> list[Path]:
         """The files of the bundle."""

@@ -34,13 +34,14 @@ from residua._files import (
 )
 from residua._text import few
 from residua._version import __version__
-from residua.engines.interface import ModelFacts, check_channels
+from residua.engines.interface import Engine, ModelFacts, check_channels, score_with
+from residua.engines.tiled import TiledEngine, whole
 from residua.errors import BundleError, InputError, OutputError
 from residua.images import ImageSet
 from residua.records import OperatingPoint
 from residua.training.networks import ImageShape
 from residua.training.recipes import Recipe, make_recipe
-from residua.training.scoring.engine import Scores, score_images
+from residua.training.scoring.engine import GraphEngine, Scores
 from residua.training.scoring.graph import InferenceGraph
 from residua.training.scoring.prepare import Aspect, Prepare
 from residua.training.strategies import make_strategy
@@ -238,7 +239,30 @@ def load_bundle(folder: str | Path) -> Bundle:
 def score_set(bundle: Bundle, images: ImageSet, **wanted: Any) -> Scores:
     """Score `images` with the bundle's graph, after checking that they are of its kind."""
     check_fits(bundle.config, images)
-    return score_images(bundle.graph, images, batch_size=bundle.config.batch_size, **wanted)
+    return score_with(graph_engine(bundle), images, **wanted)
+
+
+def graph_engine(bundle: Bundle, graph: InferenceGraph | None = None) -> Engine:
+    """The reference engine: the bundle's graph, or another, in batches of the bundle's size."""
+    config = bundle.config
+    return whole(
+        GraphEngine(bundle.graph if graph is None else graph, config.channels, config.batch_size),
+        config,
+    )
+
+
+def with_tile_statistics(bundle: Bundle, images: ImageSet) -> Bundle:
+    """The bundle with the statistics of the tiles of normal `images`, which it did not learn from.
+
+    As it is where it sees images whole.
+    """
+    config = bundle.config
+    if config.tiling is None:
+        return bundle
+    engine = graph_engine(bundle)
+    assert isinstance(engine, TiledEngine)
+    tiling = config.tiling.standardised(engine.tile_scores(images))
+    return replace(bundle, config=config.model_copy(update={"tiling": tiling}))
 
 
 def check_fits(config: BundleConfig, images: ImageSet) -> None:
@@ -416,8 +440,10 @@ __all__ = [
     "build_recipe",
     "check_fits",
     "clear_leftovers",
+    "graph_engine",
     "load_bundle",
     "save_bundle",
     "save_operating_point",
     "score_set",
+    "with_tile_statistics",
 ]

@@ -44,6 +44,10 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
         ``"feature"``, by name or as a module; a bundle holds its name and weights, so register a
         module of the same architecture under that name before loading (`register_backbone`).
         ``"none"`` keeps ``"auto"`` from using any.
+    tiles : int or "auto", optional
+        Look at images in so many overlapping tiles along the shorter side, not whole.
+    region : path, array (height, width) or Region, optional
+        Where to look: a mask (not zero counts) or a JSON file with polygons.
     latent, size, aspect, epochs, minutes, batch_size, learning_rate, patience, precision,
     augment, trim, threads, seed
         See `ImageEstimator`.
@@ -77,6 +81,8 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
         policy: str | None = None,
         contamination: float | None = None,
         backbone: str | nn.Module | None = None,
+        tiles: int | Literal["auto"] | None = None,
+        region: Any = None,
         latent: int | None = None,
         size: int | None = None,
         aspect: Aspect | None = None,
@@ -111,6 +117,8 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
         self.policy = policy
         self.contamination = contamination
         self.backbone = backbone
+        self.tiles = tiles
+        self.region = region
 
     def fit(self, X: Any, y: Any = None, *, calibration: Any = None) -> Self:
         """Train on normal images.

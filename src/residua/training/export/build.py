@@ -14,12 +14,13 @@ from residua._version import __version__
 from residua.engines import Card, Engine, Kind
 from residua.engines.card import write_card
 from residua.engines.file_engines import open_file
+from residua.engines.tiled import whole
 from residua.errors import InputError
 from residua.images import ImageSet
 from residua.images.listing import Progress
 from residua.records import OperatingPoint
 from residua.thresholds.defaults import choose_again
-from residua.training.bundle import Bundle
+from residua.training.bundle import Bundle, graph_engine
 from residua.training.export.onnx_file import (
     Entry,
     describe_outputs,
@@ -37,7 +38,6 @@ from residua.training.export.verify import (
     refuse_if_dear,
     refuse_if_different,
 )
-from residua.training.scoring.engine import GraphEngine
 from residua.training.scoring.engine_variants import VARIANTS
 
 
@@ -87,7 +87,7 @@ def build_engine(
     try:
         card = _draft(bundle, kind, weights_sha256, entry)
         _write(bundle, kind, fresh, verification, entry)
-        reference = GraphEngine(bundle.graph, bundle.config.channels, bundle.config.batch_size)
+        reference = graph_engine(bundle)
         engine = _open(bundle, card, fresh)
         card = _judged(
             card,
@@ -126,6 +126,8 @@ def _draft(bundle: Bundle, kind: Kind, weights_sha256: str, entry: Entry) -> Car
             "multilabel": config.multilabel,
             "calibration_images": config.training.calibration_images,
             "reading": config.reading,
+            "tiling": config.tiling,
+            "region": config.region,
             "entry": entry,
             "batch_size": config.batch_size,
             "outputs": describe_outputs(bundle),
@@ -149,7 +151,8 @@ def _write(
     write_onnx(bundle, plain, entry)
     if kind.precision == "int8":
         quantised = folder / "int8.onnx"
-        quantise_onnx(plain, quantised, verification.training, as_float=entry == "float32")
+        training = bundle.config.framing.cut_all(verification.training)
+        quantise_onnx(plain, quantised, training, as_float=entry == "float32")
         plain.unlink()
         plain = quantised
     if kind.runtime == "onnx":
@@ -161,7 +164,9 @@ def _write(
 
 def _open(bundle: Bundle, card: Card, folder: Path) -> Engine:
     if not card.kind.files:
-        return VARIANTS[card.engine](bundle.graph, bundle.config.channels, bundle.config.batch_size)
+        config = bundle.config
+        variant = VARIANTS[card.engine](bundle.graph, config.channels, config.batch_size)
+        return whole(variant, config)
     return open_file(card, folder / card.kind.files[0])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,16 @@ import torch
 
 from residua.errors import ShapeError
 from residua.images import ImageSet
-from residua.images.resize import network_size
+from residua.images.resize import network_size, say_narrowest
+from residua.images.tiling import Framing, Tiling, choose_tiling
 from residua.metrics.compression import code_words
-from residua.training.bundle import Bundle, BundleConfig, TrainingRecord
+from residua.training.bundle import (
+    Bundle,
+    BundleConfig,
+    TrainingRecord,
+    score_set,
+    with_tile_statistics,
+)
 from residua.training.fitting.images import (
     calibrate_scores,
     find_recipe,
@@ -36,9 +44,8 @@ from residua.training.fitting.targets import LabelledSet, calibration_set, image
 from residua.training.loop.augmentation import check_names
 from residua.training.networks import n_parameters
 from residua.training.networks.base import why_no_code
-from residua.training.recipes import RECIPES
+from residua.training.recipes import make_recipe
 from residua.training.recipes.closed_form import ClosedFormRecipe
-from residua.training.scoring.engine import score_images
 from residua.training.scoring.graph import InferenceGraph
 from residua.training.scoring.prepare import Prepare
 from residua.training.strategies import STRATEGIES
@@ -84,18 +91,32 @@ def fit(
 
 
 def expected_size(options: SharedOptions, images: ImageSet) -> tuple[int, int] | None:
-    """(height, width) that the network will see, known before training: of several candidates the
-    largest; None without images.
+    """(height, width) at which images will be seen, known before training: of several candidates
+    the largest, of tiles that of a whole image; None without images.
     """
     if len(images) == 0:
         return None
+    size = _network_size(options, images)
+    tiling, _ = _tiling(options, images)
+    return size if tiling is None else tiling.seen_size((max(size), max(size)))
+
+
+def _tiling(options: SharedOptions, images: ImageSet) -> tuple[Tiling | None, str]:
+    """The tiles that are asked for, and the sentence that says so."""
+    asked = getattr(options, "tiles", None)
+    if asked is None:
+        return None, ""
+    return choose_tiling(images.sizes, max(_network_size(options, images)), asked)
+
+
+def _network_size(options: SharedOptions, images: ImageSet) -> tuple[int, int]:
     tried: list[Any] = []
     if isinstance(options, ClassifyOptions):
         tried = [STRATEGIES[options.strategy]]
     elif isinstance(options, RecipeOptions) and options.chooses_recipe:
         tried = list(candidates(images, backbone=options.takes_backbone).values())
     elif isinstance(options, RecipeOptions):
-        tried = [RECIPES[options.recipe]]
+        tried = [make_recipe(options.recipe, **options.recipe_options)]
     return max(
         network_size(
             images.sizes,
@@ -117,15 +138,30 @@ def _fit_images(
     _same_channels(train, calibration)
     check_names(options.settings.augment)  # a recipe that is computed would never meet them
     train, calibration = usable_parts(options, train, calibration, notes)
+    tiling, words = _tiling(options, train)
+    region = getattr(options, "region", None)
+    framing = Framing(tiling or Tiling(), region)
+    if tiling is None and words:
+        notes.add(words)
     fitted_on, validation = hold_out(train, VALIDATION_SHARE, seed=options.settings.seed)
-    recipe = find_recipe(options, fitted_on, validation, session, notes)
-    if isinstance(recipe, ClosedFormRecipe) and not recipe.holds_out:  # all images teach it
+    parts = framing.cut_all(fitted_on), framing.cut_all(validation)
+    recipe = find_recipe(options, *parts, session, notes)
+    if isinstance(recipe, ClosedFormRecipe) and not recipe.holds_out and tiling is None:
+        # All images teach it; tiles take some that did not, for their statistics.
         fitted_on, validation = train, train[:0]
-    prepare, words = choose_prepare(train, recipe, options.size, options.aspect)
-    notes.add(words)
-    work = FitWork(recipe, prepare, fitted_on, validation, options.settings, session, notes)
+        parts = framing.cut_all(fitted_on), framing.cut_all(validation)
+    prepare, told = choose_prepare(framing.cut_all(train), recipe, options.size, options.aspect)
+    if tiling is not None:
+        told = f"{words}; {told.replace('images', 'tiles', 1)}"
+    if options.job == "detect":
+        told += "; " + say_narrowest(train.sizes, framing.tiling.seen_size(prepare.size))
+    notes.add(told)
+    work = FitWork(recipe, prepare, *parts, options.settings, session, notes)
     model = train_recipe(work, options.trim)
-    bundle = _bundle(options, work, model, train, {"normal": train.normal})
+    if tiling is not None or region is not None:
+        model = replace(model, fitted_on=fitted_on, validation=validation)
+    facts = {"normal": train.normal, "tiling": tiling, "region": region}
+    bundle = with_tile_statistics(_bundle(options, work, model, train, facts), validation)
     return _fitted(calibrate_scores(bundle, calibration, options), model, calibration, work)
 
 
@@ -221,9 +257,9 @@ def _fitted(
 ) -> Fitted:
     """Everything of a fit, with the scores of some training images."""
     rows = sample_rows(len(model.fitted_on), _MOST_SAMPLED, work.settings.seed)
-    seen, batch_size = model.fitted_on[rows], bundle.config.batch_size
+    seen = model.fitted_on[rows]
     keeps = work.recipe.keeps_images
-    sample = None if keeps else score_images(bundle.graph, seen, batch_size=batch_size)
+    sample = None if keeps else score_set(bundle, seen)
     parts = {"fitted": model.fitted_on, "validation": model.validation}
     if calibration is not None:
         parts["calibration"] = calibration

@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum
 from functools import cache
-from typing import Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from residua.errors import InputError
+from residua.images.region import Region
 from residua.records import Job
 from residua.training.bundle import BundleConfig
 from residua.training.fitting.sizes import check_aspect
@@ -136,13 +139,40 @@ class ReconstructOptions(RecipeOptions):
 class DetectOptions(RecipeOptions):
     """What is asked of a one-class detector; `policy` is how its threshold is chosen.
 
-    ``contamination`` is the share of calibration images that may be hidden anomalies.
+    ``contamination`` is the share of calibration images that may be hidden anomalies. ``tiles`` are
+    tiles along the shorter side of an image, or ``auto``; ``region`` is where to look, read from a
+    file or a mask.
     """
 
     job: Literal["detect"] = "detect"
     recipe: str = AUTO
     policy: str | None = None
     contamination: float | None = Field(default=None, ge=0, lt=0.5)
+    tiles: Literal["auto"] | Annotated[int, Field(ge=1, le=64)] | None = None
+    region: Region | None = None
+
+    @model_validator(mode="after")
+    def _trim_drops_whole_images(self) -> Any:
+        if self.trim and (self.tiles is not None or self.region is not None):
+            raise ValueError(
+                "trim drops whole images, and with tiles or a region a model learns from parts of"
+                f" them. Got --trim {self.trim:g} with --tiles or --region. Leave one of them out"
+            )
+        return self
+
+    @field_validator("tiles", mode="before")
+    @classmethod
+    def _tiles_of_text(cls, given: Any) -> Any:
+        if isinstance(given, str) and given != "auto" and not given.isdecimal():
+            raise ValueError(f"--tiles must be auto or a whole number. Got {given}. Correct it")
+        return int(given) if isinstance(given, str) and given.isdecimal() else given
+
+    @field_validator("region", mode="before")
+    @classmethod
+    def _region_of_file(cls, given: Any) -> Any:
+        if isinstance(given, str | Path):
+            return Region.read(given)
+        return Region.of_mask(given) if isinstance(given, np.ndarray) else given
 
 
 class ClassifyOptions(SharedOptions):
