@@ -12,6 +12,7 @@ from pydantic import Field
 
 from residua._check import fault
 from residua.errors import InputError
+from residua.images.channels import own_channels, with_channels
 from residua.images.columns import shared, texts
 from residua.images.imageset import ImageSet
 from residua.images.region import Region
@@ -181,12 +182,12 @@ class Framing(NamedTuple):
         """A tile, (h, w, c); outside the region it is mid-grey."""
         height, width = image.shape[:2]
         box = self.tiling.boxes(height, width)[place]
-        tile = image[box.rows, box.columns]
-        if self.region is None:
-            return np.ascontiguousarray(tile)
-        inside = self.region.mask(height, width, box.rows, box.columns)
-        grey = np.array(GREY if image.dtype == np.uint8 else GREY / 255, image.dtype)
-        return np.where(inside[..., None], tile, grey)
+        tile = np.ascontiguousarray(own_channels(image)[box.rows, box.columns])
+        if self.region is not None:
+            inside = self.region.mask(height, width, box.rows, box.columns)
+            grey = np.array(GREY if image.dtype == np.uint8 else GREY / 255, image.dtype)
+            tile = np.where(inside[..., None], tile, grey)
+        return with_channels(tile, image.shape[-1])
 
     def within(self, values: NDArray[Any], height: int, width: int, place: int) -> NDArray[Any]:
         """A tile's map, 0 outside the region."""
