@@ -11,6 +11,7 @@ from hypothesis import example, given, settings, strategies as st
 from PIL import Image
 
 from residua.images import ImageSet, load_images, resize, search_duplicates
+from residua.images.duplicates import search
 from residua.images.duplicates.alignment import ReducedImage, align
 from residua.images.duplicates.cells import Cells
 from residua.images.duplicates.criteria import kind_of
@@ -358,3 +359,15 @@ def test_only_exact_copies_can_be_asked_for():
     pictures = scenes(20, size=(24, 24))
     images = ImageSet.from_arrays(np.concatenate([pictures, pictures[3:4], pictures[5:6, ::-1]]))
     assert [one.kind for one in search_duplicates(images, only_exact=True).pairs] == ["exact"]
+
+
+def test_the_same_images_are_searched_once(monkeypatch):
+    pictures = scenes(20, seed=7, size=(24, 24))
+    first = search_duplicates(ImageSet.from_arrays(pictures))
+    searched = []
+    monkeypatch.setattr(search, "_searched", lambda *given, **_: searched.append(given) or first)
+    assert search_duplicates(ImageSet.from_arrays(pictures.copy())) is first
+    assert not searched
+    for other, seed in ((pictures[::-1], 0), (pictures, 1)):
+        search_duplicates(ImageSet.from_arrays(other), seed=seed)
+    assert len(searched) == 2

@@ -195,6 +195,24 @@ def test_made_anomalies_are_images_of_the_same_kind_and_differ(shape: tuple[int,
         assert not torch.equal(anomalies, images), name
 
 
+def test_made_images_of_several_sizes_are_scored_together(monkeypatch) -> None:
+    """One at a time each filled a batch of its own: sixteen times the work."""
+    rng, batches = np.random.default_rng(0), []
+    images = ImageSet.from_arrays(
+        [rng.integers(0, 256, (20 + k % 3, 24)).astype(np.uint8) for k in range(20)]
+    )
+    score = choosing.score_images
+
+    def watched(graph, some, *, batch_size):
+        batches.append((len(some), batch_size))
+        return score(graph, some, batch_size=batch_size)
+
+    monkeypatch.setattr(choosing, "score_images", watched)
+    given = images[:10], images[10:], TrainingSettings(), None, None, choosing.prepare_each
+    choosing._wins(make_recipe("pca"), *given)
+    assert batches == [(5, 16), *[(10, 16)] * 6]
+
+
 def test_a_candidate_is_trained_as_a_fit_trains_it(zeros: ImageSet, monkeypatch) -> None:
     """Batch norm learns in the mode of training alone, which Lightning does not set."""
     modes: list[bool] = []

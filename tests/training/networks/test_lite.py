@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from residua.errors import InputError, MissingExtraError
-from residua.training.networks import lite
+from residua.training.networks import ImageShape, lite
 from residua.training.networks.backbones import build_backbone, fetch_weights
+from residua.training.networks.feature import FeatureMaps
 
 
 @pytest.mark.parametrize("name", ["lite0", "lite2"])
@@ -25,6 +26,18 @@ def test_it_gives_the_maps_of_the_published_network(name: str) -> None:
     assert [one.shape[-1] for one in found] == [32, 16, 8, 4]
     for level, end in zip(found, own.ends, strict=True):
         torch.testing.assert_close(level, expected[end], rtol=1e-4, atol=1e-4)
+
+
+def test_large_images_go_through_one_at_a_time_and_give_the_same_maps(monkeypatch) -> None:
+    network = FeatureMaps(build_backbone("lite0", pretrained=False), ImageShape(256, 256, 3)).eval()
+    images = torch.rand(3, 3, 256, 256, generator=torch.Generator().manual_seed(0))
+    sizes: list[int] = []
+    network.backbone.register_forward_pre_hook(lambda _, given: sizes.append(len(given[0])))
+    found = network.targets(images)
+    assert sizes == [1, 1, 1]
+    assert torch.equal(found, torch.cat([network.targets(one[None]) for one in images]))
+    monkeypatch.setattr("residua.training.networks.feature._PIXELS_AT_ONCE", 2**20)
+    torch.testing.assert_close(found, network.targets(images))
 
 
 def test_weights_come_from_the_package_and_from_no_other_file(tmp_path, monkeypatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -77,7 +78,7 @@ def search_duplicates(
     pixel by pixel, that agree better than those of the data's near but different images do. What
     lies further away is a copy only if its details agree all but perfectly. So classes of similar
     images (digits, shirts) are no copies. Images that show nothing are no copies of each other.
-    Work grows about linearly.
+    Work grows about linearly. The same images searched once more cost nothing.
 
     Parameters
     ----------
@@ -101,6 +102,30 @@ def search_duplicates(
     [(3, 40, 'flipped'), (5, 41, 'brightened')]
     """
     sets = [images] if isinstance(images, ImageSet) else list(images)
+    seen = _mark(sets, seed, only_exact=only_exact)
+    if seen not in _last:
+        found = _searched(sets, seed, progress, only_exact=only_exact)
+        found.groups.flags.writeable = False
+        _last.clear()
+        _last[seen] = found
+    return _last[seen]
+
+
+_last: dict[bytes, Duplicates] = {}  # a command that groups twins also checks the same images
+
+
+def _mark(sets: Sequence[ImageSet], seed: int, *, only_exact: bool) -> bytes:
+    """What a search depends on."""
+    kinds = [(len(one), one.channels, one.dtype.name) for one in sets]
+    mark = hashlib.sha256(repr((kinds, seed, only_exact)).encode())
+    for one in sets:
+        mark.update(np.ascontiguousarray(one.pixel_digests).data)
+    return mark.digest()
+
+
+def _searched(
+    sets: Sequence[ImageSet], seed: int, progress: Progress | None, *, only_exact: bool
+) -> Duplicates:
     n = sum(len(one) for one in sets)
     exact = _shown(sets, _exact(sets))
     near, needed = (

@@ -38,7 +38,7 @@ from residua.training.fitting.labelled import (
 from residua.training.fitting.options import ClassifyOptions, RecipeOptions, SharedOptions
 from residua.training.fitting.recipe_choice import candidates
 from residua.training.fitting.session import FitSession, Fitted, FitWork, Notes, TrainedModel
-from residua.training.fitting.sizes import choose_prepare
+from residua.training.fitting.sizes import choose_prepare, scoring_batch
 from residua.training.fitting.splits import VALIDATION_SHARE, hold_out, sample_rows
 from residua.training.fitting.targets import LabelledSet, calibration_set, images_of, labelled_set
 from residua.training.loop.augmentation import check_names
@@ -47,7 +47,6 @@ from residua.training.networks.base import why_no_code
 from residua.training.recipes import make_recipe
 from residua.training.recipes.closed_form import ClosedFormRecipe
 from residua.training.scoring.graph import InferenceGraph
-from residua.training.scoring.prepare import Prepare
 from residua.training.strategies import STRATEGIES
 
 _MOST_SAMPLED = 2000
@@ -264,17 +263,3 @@ def _fitted(
     if calibration is not None:
         parts["calibration"] = calibration
     return Fitted(bundle, model.trained, tuple(work.notes.told), parts, sample)
-
-
-def scoring_batch(prepare: Prepare) -> int:
-    """Images that fit a processor's cache in one go: 64 small ones, fewer large ones; one where
-    each has its own size. From 256 pixels on one alone is as fast, and needs no company.
-
-    Examples
-    --------
-    >>> [scoring_batch(Prepare((side, side), "stretch")) for side in (28, 128, 256, 512)]
-    [64, 4, 1, 1]
-    """
-    if prepare.aspect == "area":
-        return 1
-    return int(min(64, max(1, 2**16 // (prepare.size[0] * prepare.size[1]))))

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from residua.images import ImageSet
 from residua.training.bundle import build_graph
-from residua.training.fitting.sizes import choose_prepare, choose_size
+from residua.training.fitting.sizes import choose_prepare, choose_size, scoring_batch
 from residua.training.fitting.splits import sample_rows
 from residua.training.loop.batches import all_to_unit, seeded
 from residua.training.loop.settings import TrainingSettings
@@ -201,14 +201,15 @@ def _made_anomalies(normals: ImageSet, seed: int) -> Iterator[tuple[str, ImageSe
         Prepare(made_size, "stretch" if normals.uniform_size else "area"), normals, keep_float=True
     )
     draws = Draws(seeded(seed, 5), torch.device("cpu"))
+    made: dict[str, list[NDArray[np.float32]]] = {}
     for batch, other in _with_neighbours(prepared):
-        for kind, made in make_anomalies(draws, batch, other).items():
-            yield (
-                kind,
-                ImageSet.from_arrays(
-                    [image.permute(1, 2, 0).contiguous().numpy() for image in made]
-                ),
-            )
+        for kind, images in make_anomalies(draws, batch, other).items():
+            made.setdefault(kind, []).extend(one.permute(1, 2, 0).numpy() for one in images)
+        # Images of several sizes come one at a time, and a batch that is not full costs as much.
+        if len(made[kind]) >= _BATCH:
+            yield from ((kind, ImageSet.from_arrays(some)) for kind, some in made.items())
+            made = {}
+    yield from ((kind, ImageSet.from_arrays(some)) for kind, some in made.items())
 
 
 def _with_neighbours(prepared: Images) -> Iterator[tuple[Tensor, Tensor]]:
@@ -249,10 +250,11 @@ def _wins(  # noqa: PLR0917  a private step of one function, given what that fun
     with torch.inference_mode():
         graph.fit_score(all_to_unit(train), held_out[:half])
     # The half that set the scale of the score is not asked again.
-    normal_scores = score_images(graph, normals[half:], batch_size=_BATCH).score
+    at_once = min(_BATCH, scoring_batch(prepare))
+    normal_scores = score_images(graph, normals[half:], batch_size=at_once).score
     scores: dict[str, list[NDArray[np.float32]]] = {}
     for kind, made in _made_anomalies(normals, settings.seed):
-        scores.setdefault(kind, []).append(score_images(graph, made, batch_size=_BATCH).score)
+        scores.setdefault(kind, []).append(score_images(graph, made, batch_size=at_once).score)
     kinds = [np.concatenate(parts)[:, None] for parts in scores.values()]
     return np.mean([(one > normal_scores) + 0.5 * (one == normal_scores) for one in kinds], axis=0)
 

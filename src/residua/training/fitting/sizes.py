@@ -88,3 +88,17 @@ def choose_size(
     came = f"{uniform[0]}x{uniform[1]}" if uniform else f"{_range(heights)} x {_range(widths)}"
     how = "{0}x{1}" if uniform and aspect == "area" else _HOW[aspect]
     return size, f"images of {came} (height x width) are resized to {how.format(*seen)}"
+
+
+def scoring_batch(prepare: Prepare) -> int:
+    """Images that fit a processor's cache in one go: 64 small ones, fewer large ones; one where
+    each has its own size. From 256 pixels on one alone is as fast, and needs no company.
+
+    Examples
+    --------
+    >>> [scoring_batch(Prepare((side, side), "stretch")) for side in (28, 128, 256, 512)]
+    [64, 4, 1, 1]
+    """
+    if prepare.aspect == "area":
+        return 1
+    return int(min(64, max(1, 2**16 // (prepare.size[0] * prepare.size[1]))))

@@ -24,6 +24,7 @@ _CELLS = 4
 _LONGEST_CODE = 1024
 _HIDDEN = 128
 _PICTURE = 32
+_PIXELS_AT_ONCE = 2**16
 
 
 class FeatureMaps(nn.Module):
@@ -88,8 +89,17 @@ class FeatureMaps(nn.Module):
     def targets(self, images: Tensor) -> Tensor:
         """The backbone's maps on the common grid, levels one after the other.
 
-        float32 (batch, channels, rows, columns).
+        float32 (batch, channels, rows, columns). On a processor a few images go at a time, whose
+        maps stay in its cache.
         """
+        n_images, n_pixels = images.shape[0], self.seen[0] * self.seen[1]
+        at_once = max(1, _PIXELS_AT_ONCE // n_pixels)
+        # A graph that is traced has no loop over them.
+        if type(n_images) is not int or n_images <= at_once or images.device.type != "cpu":
+            return self._targets(images)
+        return torch.cat([self._targets(some) for some in images.split(at_once)])
+
+    def _targets(self, images: Tensor) -> Tensor:
         colour = (
             images if images.shape[1] == 3 else images.mean(1, keepdim=True).expand(-1, 3, -1, -1)
         )

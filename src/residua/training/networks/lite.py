@@ -63,22 +63,32 @@ _STAGES = (
     _Stage(1, 3, 1, 6, 320),
 )
 _STEM = 32
+_NORMS = {
+    "_conv_stem": "_bn0",
+    "_expand_conv": "_bn0",
+    "_depthwise_conv": "_bn1",
+    "_project_conv": "_bn2",
+}
 _EPSILON = 1e-3
 _MEAN, _DEVIATION = 127 / 255, 128 / 255  # of values in [0, 1]
 
 
 class _SameConv(nn.Conv2d):
-    """A convolution padded as TensorFlow pads: one more at the far end where the stride is 2."""
+    """A convolution padded as TensorFlow pads: one more at the far end where the stride is 2.
+
+    The published network normalises what comes out; here the weights do, see `load_lite`.
+    """
 
     def __init__(
         self, n_in: int, n_out: int, kernel: int, stride: int = 1, groups: int = 1
     ) -> None:
-        super().__init__(n_in, n_out, kernel, stride, groups=groups, bias=False)
         near, far = (kernel - stride) // 2, kernel - stride - (kernel - stride) // 2
-        self.around = (near, far, near, far)
+        self.around = (near, far, near, far) if near < far else None
+        own = 0 if self.around else near
+        super().__init__(n_in, n_out, kernel, stride, padding=own, groups=groups)
 
     def forward(self, values: Tensor) -> Tensor:
-        return super().forward(F.pad(values, self.around) if any(self.around) else values)
+        return super().forward(F.pad(values, self.around) if self.around else values)
 
 
 class _Block(nn.Module):
@@ -89,18 +99,14 @@ class _Block(nn.Module):
         wide = n_in * stage.expand
         self.adds = stride == 1 and n_in == n_out
         self._expand_conv = _SameConv(n_in, wide, 1) if stage.expand > 1 else None
-        self._bn0 = _norm(wide) if stage.expand > 1 else None
         self._depthwise_conv = _SameConv(wide, wide, stage.kernel, stride, groups=wide)
-        self._bn1 = _norm(wide)
         self._project_conv = _SameConv(wide, n_out, 1)
-        self._bn2 = _norm(n_out)
 
     def forward(self, values: Tensor) -> Tensor:
         seen = values
-        if self._expand_conv is not None and self._bn0 is not None:
-            seen = F.relu6(self._bn0(self._expand_conv(seen)))
-        seen = F.relu6(self._bn1(self._depthwise_conv(seen)))
-        seen = self._bn2(self._project_conv(seen))
+        if self._expand_conv is not None:
+            seen = F.relu6(self._expand_conv(seen))
+        seen = self._project_conv(F.relu6(self._depthwise_conv(seen)))
         return seen + values if self.adds else seen
 
 
@@ -118,7 +124,6 @@ class EfficientNetLite(nn.Module):
     def __init__(self, lite: Lite) -> None:
         super().__init__()
         self._conv_stem = _SameConv(3, _STEM, 3, 2)
-        self._bn0 = _norm(_STEM)
         blocks: list[_Block] = []
         self.ends: list[int] = []
         n_in = _STEM
@@ -135,7 +140,7 @@ class EfficientNetLite(nn.Module):
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Images in [0, 1] to maps, finest first."""
-        seen = F.relu6(self._bn0(self._conv_stem((images - _MEAN) / _DEVIATION)))
+        seen = F.relu6(self._conv_stem((images - _MEAN) / _DEVIATION))
         maps = []
         for row, block in enumerate(self._blocks):
             seen = block(seen)
@@ -150,7 +155,7 @@ def has_lite(name: str = "lite0") -> bool:
 
 
 def load_lite(network: nn.Module, name: str) -> None:
-    """Give `network` the weights of the package.
+    """Give `network` the weights of the package, with its normalisation in the convolutions.
 
     Raises
     ------
@@ -160,8 +165,17 @@ def load_lite(network: nn.Module, name: str) -> None:
         If the file is another than the one that was published.
     """
     state = torch.load(weights_file(name), map_location="cpu", weights_only=True)
-    own = network.state_dict()
-    network.load_state_dict({key: state[key] for key in own})
+    folded = {}
+    for place, module in network.named_modules():
+        if isinstance(module, _SameConv):
+            block, dot, kind = place.rpartition(".")
+            norm = f"{block}{dot}{_NORMS[kind]}."
+            variance = state[f"{norm}running_var"].double() + _EPSILON
+            scale = state[f"{norm}weight"].double() / variance.sqrt()
+            moved = state[f"{norm}bias"] - state[f"{norm}running_mean"] * scale
+            folded[f"{place}.weight"] = state[f"{place}.weight"] * scale[:, None, None, None]
+            folded[f"{place}.bias"] = moved
+    network.load_state_dict(folded)
 
 
 def weights_file(name: str) -> Path:
@@ -178,10 +192,6 @@ def weights_file(name: str) -> Path:
             f" {lite.sha256[:12]}...). Got {found[:12]}. Install {lite.package} again."
         )
     return path
-
-
-def _norm(channels: int) -> nn.BatchNorm2d:
-    return nn.BatchNorm2d(channels, eps=_EPSILON)
 
 
 def _rounded(channels: float) -> int:
