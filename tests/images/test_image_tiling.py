@@ -33,7 +33,7 @@ def test_tiles_cover_every_pixel_and_their_maps_join_to_the_map_they_are_cut_fro
     assert len({(box.height, box.width) for box in boxes}) == 1
     assert all(box.top + box.height <= height and box.left + box.width <= width for box in boxes)
     image = np.random.default_rng(0).random((height, width), np.float32)
-    joined, ones = Stitched(tiling, height, width), Stitched(tiling, height, width, 2)
+    joined, ones = (Stitched(Framing(tiling), height, width, *more) for more in ((), (2,)))
     for place, box in enumerate(boxes):
         joined.add(place, image[box.rows, box.columns])
         ones.add(place, np.ones((box.height, box.width, 2)))
@@ -43,7 +43,7 @@ def test_tiles_cover_every_pixel_and_their_maps_join_to_the_map_they_are_cut_fro
 
 def test_a_step_between_two_tiles_becomes_a_slope():
     tiling = Tiling(rows=1, columns=2, overlap=0.5)
-    joined = Stitched(tiling, 1, 30)
+    joined = Stitched(Framing(tiling), 1, 30)
     joined.add(0, np.zeros((1, 20)))
     joined.add(1, np.ones((1, 20)))
     steps = np.diff(joined.whole[0])
@@ -73,7 +73,7 @@ def test_the_grid_follows_native_resolution_and_keeps_tiles_about_square(size, a
 @pytest.mark.parametrize("asked", ["auto", 4])
 def test_images_no_larger_than_what_is_seen_get_no_tiles(asked):
     tiling, words = choose_tiling(np.array([[300, 260]]), 256, asked)
-    assert tiling is None and words.startswith("tiles: none")
+    assert tiling is None and "are not cut into tiles" in words
 
 
 def test_places_keep_their_own_mean_only_where_they_differ_more_than_chance_has_it():
@@ -103,15 +103,31 @@ def test_tiles_of_a_set_stay_with_their_image():
     assert Framing(Tiling()).cut_all(images) is images
 
 
-def test_outside_the_region_tiles_are_grey_or_left_out():
-    inside = np.zeros((8, 12), np.uint8)
-    inside[:3, 4:] = 1
-    images = ImageSet.from_arrays(np.full((1, 8, 12, 1), 7, np.uint8))
+def test_tiles_cover_the_box_around_a_region_and_outside_it_are_grey_or_left_out():
+    inside = np.zeros((8, 14), np.uint8)
+    inside[1:4, 4:8] = inside[1:7, 8:12] = 1
+    inside[2, 5] = 0
+    images = ImageSet.from_arrays(np.full((1, 8, 14, 1), 7, np.uint8))
     framing = Framing(Tiling(rows=2, columns=2, overlap=0), Region.of_mask(inside))
     tiles = framing.cut_all(images)
-    assert framing.places(8, 12) == [0, 1] and len(tiles) == 2
-    expected = np.where(inside[:4], 7, GREY)
-    np.testing.assert_array_equal(np.hstack([tiles[0][..., 0], tiles[1][..., 0]]), expected)
+    assert framing.extent(8, 14) == (1, 4, 6, 8)
+    assert framing.places(8, 14) == [0, 1, 3] and len(tiles) == 3
+    for place, tile in zip((0, 1, 3), tiles, strict=True):
+        box = framing.boxes(8, 14)[place]
+        expected = np.where(inside[box.rows, box.columns], 7, GREY)
+        np.testing.assert_array_equal(tile[..., 0], expected)
+    assert framing.seen_size((30, 40)) == (80, 140)
+    joined = Stitched(framing, 8, 14, ground=-1)
+    for place in framing.places(8, 14):
+        joined.add(place, framing.within(np.ones((3, 4)), 8, 14, place))
+    np.testing.assert_array_equal(joined.whole[1:7, 4:12], inside[1:7, 4:12])
+    assert (joined.whole[:, :4] == -1).all()
+
+
+def test_an_image_in_which_a_thin_region_falls_between_pixels_is_seen_whole():
+    inside = np.zeros((64, 64), np.uint8)
+    inside[0] = 1
+    assert Framing(region=Region.of_mask(inside)).extent(2, 2) == (0, 0, 2, 2)
 
 
 def test_a_region_is_read_from_polygons_and_from_a_picture_and_scales_with_the_image(tmp_path):

@@ -86,10 +86,17 @@ def run(source, notes, tmp_path_factory) -> TrainedRun:
 
 
 def test_the_fit_tells_the_tiles_and_what_may_vanish_and_stores_both(run, notes):
-    told = next(one for one in notes if one.startswith("images of 32x48"))
-    assert "cut into 2 x 3 tiles of 18x18" in told and "narrower than about 3.2 px" in told
+    told = next(
+        one
+        for one in notes
+        if one.startswith("images are cut to the box around the region, 83% of the picture")
+    )
+    assert (
+        "boxes of 32x40 (height x width) are cut into 2 x 2 tiles of 18x22" in told
+        and "narrower than about 4 px" in told
+    )
     config = load_bundle(run.bundle).config
-    assert (config.tiling.rows, config.tiling.columns) == (2, 3)
+    assert (config.tiling.rows, config.tiling.columns) == (2, 2)
     assert config.region.share == pytest.approx(5 / 6)
     assert config.training.images + config.training.validation_images == 32
     assert told in run.summary()["notes"]
@@ -123,7 +130,7 @@ def test_a_small_defect_is_seen_in_tiles_and_fades_in_the_whole_picture(run, sou
 
 def test_pixels_outside_the_region_count_nowhere(run, source):
     evaluation = evaluate_run(run.path).evaluation
-    assert "cut into 2 x 3 tiles" in str(evaluation.provenance["resize"])
+    assert "cut into 2 x 2 tiles" in str(evaluation.provenance["resize"])
     images, engine = residua.load_images(source).test, run.model().engine
     maps = engine.score(list(images), maps=True).maps
     cut = PixelTally()
@@ -137,7 +144,7 @@ def test_pixels_outside_the_region_count_nowhere(run, source):
     assert one.score[0] == other.score[0] and one.columns["mse"][0] == other.columns["mse"][0]
 
 
-def test_a_region_of_whole_images_lies_in_the_exported_file_itself(source, tmp_path):
+def test_the_file_of_a_model_with_a_region_takes_the_box_around_it(source, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
     (tmp_path / "region.json").write_text(
         json.dumps({"polygons": [[[0.25, 0], [1, 0], [1, 1], [0.25, 1]]]})
@@ -145,14 +152,13 @@ def test_a_region_of_whole_images_lies_in_the_exported_file_itself(source, tmp_p
     run = fit_tiled(source, tmp_path / "run", region=tmp_path / "region.json")
     export_run(run.path, KINDS["onnx"])
     session = onnxruntime.InferenceSession(str(run.export / "model.onnx"))
+    assert {"anomalous"}.isdisjoint(one.name for one in session.get_outputs())
     image = residua.load_images(source).test[0]
-    for shape in ((32, 48), (30, 41)):
-        cut = np.ascontiguousarray(image[: shape[0], : shape[1]])
-        expected = run.model().engine.score([cut], maps=True)
-        score, error_map = session.run(["score", "error_map"], {"images": cut[None]})
-        assert score[0] == pytest.approx(expected.score[0], rel=1e-5)
-        np.testing.assert_allclose(error_map[0], expected.maps[0], atol=1e-6)
-        assert not error_map[0][:, : shape[1] // 4].any()
+    expected = run.model().engine.score([image], maps=True)
+    score, error_map = session.run(["score", "error_map"], {"images": image[None, :, 12:]})
+    assert score[0] == pytest.approx(expected.score[0], rel=1e-5)
+    np.testing.assert_allclose(error_map[0], expected.maps[0][:, 12:], atol=1e-6)
+    assert not expected.maps[0][:, :12].any()
 
 
 def test_the_estimator_takes_tiles_and_a_region_and_keeps_them(source, tmp_path):

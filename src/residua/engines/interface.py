@@ -51,6 +51,11 @@ class ModelFacts(BaseModel):
         return float("inf") if self.operating_point is None else self.operating_point.threshold
 
     @property
+    def is_framed(self) -> bool:
+        """Whether the network sees parts of images: tiles, or what lies around a region."""
+        return self.tiling is not None or self.region is not None
+
+    @property
     def framing(self) -> Framing:
         """What is looked at in an image."""
         return Framing(self.tiling or Tiling(), self.region)
@@ -58,7 +63,7 @@ class ModelFacts(BaseModel):
     @property
     def seen_size(self) -> tuple[int, int]:
         """(height, width) at which a whole image is seen, in one picture or in tiles."""
-        return self.framing.tiling.seen_size(self.size)
+        return self.framing.seen_size(self.size)
 
 
 @dataclass(frozen=True)

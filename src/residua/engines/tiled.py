@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from residua.engines.interface import Endable, Engine, ModelFacts, Scores
 from residua.images import ImageSet
 from residua.images.resize import fit_to
-from residua.images.tiling import Framing, Stitched
+from residua.images.tiling import GREY, Framing, Stitched
 
 
 def whole(engine: Engine, facts: ModelFacts) -> Engine:
     """`engine`, or around it what cuts whole images as the model's facts say, and decides."""
-    if facts.tiling is None and facts.region is None:
+    if not facts.is_framed:
         return engine
     return TiledEngine(engine, facts.framing, facts.size, facts.threshold)
 
@@ -119,16 +119,16 @@ class TiledEngine:
     ) -> None:
         """Add what was found of a tile to what is known of its image."""
         height, width, channels = shape
-        tiling = self._framing.tiling
+        framing = self._framing
         one.scores[place] = found.score[at]
         for name, values in found.columns.items():
             one.columns.setdefault(name, []).append(values[at])
         if found.maps is not None:
-            one.map = one.map or Stitched(tiling, height, width)
-            one.map.add(place, self._framing.within(found.maps[at], height, width, place))
+            one.map = one.map or Stitched(framing, height, width)
+            one.map.add(place, framing.within(found.maps[at], height, width, place))
         if found.reconstructions is not None:
-            one.rebuilt = one.rebuilt or Stitched(tiling, *self._size, channels)
-            box = tiling.boxes(*self._size)[place]
+            one.rebuilt = one.rebuilt or Stitched(framing, *self._size, channels, ground=GREY / 255)
+            box = framing.boxes(*self._size)[place]
             one.rebuilt.add(
                 place, fit_to(found.reconstructions[at : at + 1], (box.height, box.width))[0]
             )

@@ -124,6 +124,18 @@ class Region(Record):
         across = _under(width, self.width)[columns or slice(None)]
         return _unpacked(self.height, self.width, self.bits)[np.ix_(down, across)]
 
+    def extent(self, height: int, width: int) -> tuple[slice, slice]:
+        """The rows and columns of an image of this size that hold the region.
+
+        All of an image so small that none does.
+        """
+        inside = _unpacked(self.height, self.width, self.bits)
+        rows = np.flatnonzero(inside.max(1)[_under(height, self.height)])
+        columns = np.flatnonzero(inside.max(0)[_under(width, self.width)])
+        if not len(rows) or not len(columns):
+            return slice(0, height), slice(0, width)
+        return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
 
 def _under(n_out: int, n_in: int) -> NDArray[np.int64]:
     """The pixel of one side that lies under the middle of each pixel of another, (n_out,)."""

@@ -10,8 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from residua._check import fault
-from residua.errors import InputError
 from residua.images.channels import own_channels, with_channels
 from residua.images.columns import shared, texts
 from residua.images.imageset import ImageSet
@@ -22,7 +20,6 @@ from residua.records import Record
 OVERLAP = 0.125
 GREY = 128  # of 255, outside a region
 _MOST_ALONG = 64
-_MOST_TILES = 1024
 _MOST_SEEN = 20 * 256**2
 """Pixels that the network sees of an image in tiles that are chosen: about a second on one core
 with what takes 50 ms for 256 x 256."""
@@ -145,43 +142,51 @@ _BY_CHANCE = 0.01
 _AS_IF = 10  # images with the spread of all places, that each place is given beside its own
 
 
-class Stitched:
-    """One picture out of those of the tiles, (height, width) or with channels behind.
-
-    Tiles are added one at a time; memory holds the picture alone.
-    """
-
-    def __init__(self, tiling: Tiling, height: int, width: int, *channels: int) -> None:
-        self._tiling, self._boxes = tiling, tiling.boxes(height, width)
-        self.whole: NDArray[np.float32] = np.zeros((height, width, *channels), np.float32)
-
-    def add(self, place: int, values: NDArray[Any]) -> None:
-        """The picture of the tile at `place`, as large as the tile."""
-        height, width = self.whole.shape[:2]
-        weights, box = self._tiling.weights(height, width, place), self._boxes[place]
-        weighted = values * (weights if values.ndim == 2 else weights[..., None])
-        self.whole[box.rows, box.columns] += weighted
-
-
 class Framing(NamedTuple):
-    """What a model looks at in an image: tiles of it, within a region."""
+    """What a model looks at in an image: tiles of it, or of the box around a region."""
 
-    tiling: Tiling
+    tiling: Tiling = Tiling()
     region: Region | None = None
+
+    def extent(self, height: int, width: int) -> Box:
+        """What the tiles cover: an image of this size, or the box around the region in it."""
+        if self.region is None:
+            return Box(0, 0, height, width)
+        rows, columns = self.region.extent(height, width)
+        return Box(rows.start, columns.start, rows.stop - rows.start, columns.stop - columns.start)
+
+    def boxes(self, height: int, width: int) -> list[Box]:
+        """Where the tiles lie in an image of this size."""
+        top, left, *covered = self.extent(height, width)
+        boxes = self.tiling.boxes(*covered)
+        return [Box(top + box.top, left + box.left, box.height, box.width) for box in boxes]
 
     def places(self, height: int, width: int) -> list[int]:
         """The tiles that hold a pixel of the region."""
-        boxes = self.tiling.boxes(height, width)
+        boxes = self.boxes(height, width)
         return [
             place
             for place, box in enumerate(boxes)
             if self.region is None or self.region.mask(height, width, box.rows, box.columns).any()
         ]
 
+    def seen_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """(height, width) of a whole image at the scale at which `size` shows a tile."""
+        covered = self.tiling.seen_size(size)
+        if self.region is None:
+            return covered
+        stored = (self.region.height, self.region.width)
+        box = self.extent(*stored)
+        height, width = (
+            round(seen * of / part)
+            for seen, of, part in zip(covered, stored, (box.height, box.width), strict=True)
+        )
+        return height, width
+
     def cut(self, image: NDArray[Any], place: int) -> NDArray[Any]:
         """A tile, (h, w, c); outside the region it is mid-grey."""
         height, width = image.shape[:2]
-        box = self.tiling.boxes(height, width)[place]
+        box = self.boxes(height, width)[place]
         tile = np.ascontiguousarray(own_channels(image)[box.rows, box.columns])
         if self.region is not None:
             inside = self.region.mask(height, width, box.rows, box.columns)
@@ -193,7 +198,7 @@ class Framing(NamedTuple):
         """A tile's map, 0 outside the region."""
         if self.region is None:
             return values
-        box = self.tiling.boxes(height, width)[place]
+        box = self.boxes(height, width)[place]
         return values * self.region.mask(height, width, box.rows, box.columns)
 
     def cut_all(self, images: ImageSet) -> ImageSet:
@@ -226,6 +231,29 @@ class Framing(NamedTuple):
         return ImageSet(table, np.arange(n))
 
 
+class Stitched:
+    """One picture out of those of the tiles, (height, width) or with channels behind.
+
+    Tiles are added one at a time; memory holds the picture alone. Where no tile lies, `ground`
+    stays.
+    """
+
+    def __init__(
+        self, framing: Framing, height: int, width: int, *channels: int, ground: float = 0
+    ) -> None:
+        self._tiling, self._extent = framing.tiling, framing.extent(height, width)
+        self._boxes = framing.boxes(height, width)
+        self.whole = np.full((height, width, *channels), ground, np.float32)
+        self.whole[self._extent.rows, self._extent.columns] = 0
+
+    def add(self, place: int, values: NDArray[Any]) -> None:
+        """The picture of the tile at `place`, as large as the tile."""
+        weights = self._tiling.weights(self._extent.height, self._extent.width, place)
+        box = self._boxes[place]
+        weighted = values * (weights if values.ndim == 2 else weights[..., None])
+        self.whole[box.rows, box.columns] += weighted
+
+
 class _Tiles:
     """The tiles of a set of images as pixels, cut when they are asked for."""
 
@@ -238,7 +266,7 @@ class _Tiles:
             for height, width in {tuple(one) for one in images.sizes.tolist()}
         }
         pairs = [
-            (row, place, *framing.tiling.boxes(*size)[place][2:])
+            (row, place, *framing.boxes(*size)[place][2:])
             for row, size in enumerate(map(tuple, images.sizes.tolist()))
             for place in of_size[size]
         ]
@@ -275,9 +303,9 @@ def choose_tiling(sizes: NDArray[Any], side: int, asked: int | str) -> tuple[Til
     ``auto``: as many as show each pixel, within a bound on what the network sees of an image.
     """
     height, width = (float(one) for one in np.median(sizes, axis=0))
-    most = [max(1, math.floor(_n_along(one / side))) for one in (height, width)]
-    wanted = min(max(most), _MOST_ALONG) if asked == "auto" else int(asked)
-    bound = max(2, _MOST_SEEN // side**2) if asked == "auto" else _MOST_TILES
+    most = [min(_MOST_ALONG, max(1, math.floor(_n_along(one / side)))) for one in (height, width)]
+    wanted = max(most) if asked == "auto" else int(asked)
+    bound = max(2, _MOST_SEEN // side**2) if asked == "auto" else _MOST_ALONG**2
     chosen = (1, 1)
     for along in range(wanted, 0, -1):
         rows, columns = _grid(along, height, width)
@@ -285,20 +313,9 @@ def choose_tiling(sizes: NDArray[Any], side: int, asked: int | str) -> tuple[Til
         if rows * columns <= bound:
             chosen = rows, columns
             break
-    if asked != "auto" and chosen == (1, 1) and wanted > 1 and max(most) > 1:
-        raise fault(
-            "fit",
-            f"--tiles must make at most {_MOST_TILES:,} tiles of an image",
-            f"{asked}",
-            "Name fewer",
-            InputError,
-        )
     of = f"{height:.0f}x{width:.0f}"
     if chosen == (1, 1):
-        return (
-            None,
-            f"tiles: none, because images of {of} are hardly larger than {side} px",
-        )
+        return None, f"images of {of} are not cut into tiles, being hardly larger than {side} px"
     grid = Tiling(rows=chosen[0], columns=chosen[1])
     box = grid.boxes(round(height), round(width))[0]
     words = (

@@ -57,8 +57,7 @@ class BundleNetwork:
     def latents(self, images: ImageSet) -> Floats | None:
         """The latent vector of each image; None where the network has none of whole images."""
         scorer, config = self.bundle.graph.scorer, self.bundle.config
-        is_framed = config.tiling is not None or config.region is not None
-        if is_framed or not hasattr(scorer.network, "encode"):
+        if config.is_framed or not hasattr(scorer.network, "encode"):
             return None
         prepare = self.bundle.graph.prepare.at_one_size()
         chunks = prepared_chunks(prepare, images, keep_float=True)

@@ -126,7 +126,7 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
         """Codes, float32 (n_images, latent)."""
         bundle, images = self._fitted(), self._read(X)
         check_fits(bundle.config, images)
-        if bundle.config.tiling is not None or bundle.config.region is not None:
+        if bundle.config.is_framed:
             raise InputError(
                 f"{type(self).__name__}.transform: the model must see whole images. This one sees"
                 " tiles, or a region. Fit without them, or ask for scores and maps."

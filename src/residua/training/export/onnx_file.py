@@ -18,8 +18,8 @@ from residua._files import in_a_line
 from residua.engines import Card
 from residua.engines.card import UNITS
 from residua.errors import GateError, MissingExtraError
-from residua.images.tiling import GREY
 from residua.training.bundle import Bundle
+from residua.training.scoring.graph import InferenceGraph
 
 Entry = Literal["uint8", "float32"]
 
@@ -40,42 +40,23 @@ class _Whole(nn.Module):
     The network's own size is spelt out, so that shapes behind it are known.
     """
 
-    def __init__(self, bundle: Bundle, names: tuple[str, ...]) -> None:
+    def __init__(self, graph: InferenceGraph, channels: int, names: tuple[str, ...]) -> None:
         super().__init__()
-        self.graph, self.channels, self.names = bundle.graph, bundle.config.channels, names
-        region = bundle.config.region if bundle.config.tiling is None else None
-        self.region = None
-        if region is not None:
-            self.region = torch.from_numpy(region.mask(region.height, region.width))
+        self.graph, self.channels, self.names = graph, channels, names
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         prepare, keeps_shape = self.graph.prepare, self.graph.prepare.aspect == "area"
-        if self.region is not None:
-            inside = _of_size(self.region, images.shape[1], images.shape[2])
-            grey = GREY if images.dtype == torch.uint8 else GREY / 255
-            images = torch.where(inside[..., None], images, torch.tensor(grey, dtype=images.dtype))
         prepared = prepare(images)
         scored = self.graph.score_prepared(
             prepared if keeps_shape else prepared.reshape(-1, self.channels, *prepare.size)
         )
         error_map = scored.error_map if keeps_shape else scored.error_map.reshape(-1, *prepare.size)
         error_map = prepare.restore(error_map, images.shape[1], images.shape[2])
-        if self.region is not None:
-            error_map = torch.where(inside, error_map, torch.zeros(()))
         rebuilt = scored.reconstruction.permute(0, 2, 3, 1)
         if keeps_shape:
             rebuilt = prepare.at_one_size()(rebuilt).permute(0, 2, 3, 1)
         made = scored._replace(error_map=error_map, reconstruction=rebuilt)
         return tuple(getattr(made, name) for name in self.names)
-
-
-def _of_size(region: Tensor, height: Any, width: Any) -> Tensor:
-    """Which pixels of an image count, (height, width); as `residua.images.region` has it."""
-    rows, columns = (
-        torch.div((2 * torch.arange(side) + 1) * n, 2 * side, rounding_mode="floor")
-        for side, n in ((height, region.shape[0]), (width, region.shape[1]))
-    )
-    return region[rows][:, columns]
 
 
 def write_onnx(bundle: Bundle, path: Path, entry: Entry) -> None:
@@ -96,7 +77,7 @@ def write_onnx(bundle: Bundle, path: Path, entry: Entry) -> None:
     with warnings.catch_warnings(), torch.no_grad(), _telling_what_is_not_known():
         warnings.simplefilter("ignore")  # sizes that a trace freezes, and the age of the exporter
         torch.onnx.export(
-            _Whole(bundle, names).eval(),
+            _Whole(bundle.graph, bundle.config.channels, names).eval(),
             (example,),
             str(path),
             dynamo=False,
@@ -128,18 +109,19 @@ def output_names(bundle: Bundle) -> tuple[str, ...]:
     Map and reconstruction where the network reconstructs, probabilities where it classifies.
 
     Errors too where images keep their own proportions: the reconstruction leaves stretched to one
-    size, where they differ. No decision on tiles, as the threshold is one of whole images.
+    size, where they differ. No decision where the file is given parts of images: the threshold is
+    one of whole images.
     """
     rebuilt: tuple[str, ...] = _REBUILT if bundle.graph.scorer.reconstructs else ()
     rebuilt += _MEASURED if rebuilt and bundle.config.aspect == "area" else ()
-    always = _ALWAYS if bundle.config.tiling is None else _ALWAYS[:1]
+    always = _ALWAYS[:1] if bundle.config.is_framed else _ALWAYS
     return (*always, *rebuilt, *((_CLASSES,) if bundle.config.classes is not None else ()))
 
 
 def describe_outputs(bundle: Bundle) -> dict[str, str]:
     """Names of the outputs with their units."""
-    tiles = "" if bundle.config.tiling is None else "of tiles, not of whole images: "
-    return {name: tiles + UNITS[name] for name in output_names(bundle)}
+    of = "of tiles, not of whole images: " if bundle.config.is_framed else ""
+    return {name: of + UNITS[name] for name in output_names(bundle)}
 
 
 def finish_onnx(path: Path, card: Card) -> None:

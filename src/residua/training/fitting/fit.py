@@ -95,17 +95,23 @@ def expected_size(options: SharedOptions, images: ImageSet) -> tuple[int, int] |
     """
     if len(images) == 0:
         return None
-    size = _network_size(options, images)
-    tiling, _ = _tiling(options, images)
-    return size if tiling is None else tiling.seen_size((max(size), max(size)))
+    framing, _ = _framing(options, images)
+    size = _network_size(options, framing.cut_all(images))
+    return framing.seen_size(size)
 
 
-def _tiling(options: SharedOptions, images: ImageSet) -> tuple[Tiling | None, str]:
-    """The tiles that are asked for, and the sentence that says so."""
-    asked = getattr(options, "tiles", None)
+def _framing(options: SharedOptions, images: ImageSet) -> tuple[Framing, str]:
+    """The region and the tiles that are asked for, and the sentence that says what is cut."""
+    region, asked = getattr(options, "region", None), getattr(options, "tiles", None)
+    within = Framing(region=region)
+    parts, words = within.cut_all(images), ""
+    if region is not None:
+        words = f"images are cut to the box around the region, {region.share:.0%} of the picture; "
     if asked is None:
-        return None, ""
-    return choose_tiling(images.sizes, max(_network_size(options, images)), asked)
+        return within, words
+    tiling, told = choose_tiling(parts.sizes, max(_network_size(options, parts)), asked)
+    told = told if region is None else told.replace("images", "boxes", 1)
+    return Framing(tiling or Tiling(), region), f"{words}{told}; "
 
 
 def _network_size(options: SharedOptions, images: ImageSet) -> tuple[int, int]:
@@ -137,11 +143,8 @@ def _fit_images(
     _same_channels(train, calibration)
     check_names(options.settings.augment)  # a recipe that is computed would never meet them
     train, calibration = usable_parts(options, train, calibration, notes)
-    tiling, words = _tiling(options, train)
-    region = getattr(options, "region", None)
-    framing = Framing(tiling or Tiling(), region)
-    if tiling is None and words:
-        notes.add(words)
+    framing, words = _framing(options, train)
+    tiling = framing.tiling if framing.tiling.n_places > 1 else None
     fitted_on, validation = hold_out(train, VALIDATION_SHARE, seed=options.settings.seed)
     parts = framing.cut_all(fitted_on), framing.cut_all(validation)
     recipe = find_recipe(options, *parts, session, notes)
@@ -150,16 +153,16 @@ def _fit_images(
         fitted_on, validation = train, train[:0]
         parts = framing.cut_all(fitted_on), framing.cut_all(validation)
     prepare, told = choose_prepare(framing.cut_all(train), recipe, options.size, options.aspect)
-    if tiling is not None:
-        told = f"{words}; {told.replace('images', 'tiles', 1)}"
+    if words:
+        told = words + told.replace("images", "tiles", 1)
     if options.job == "detect":
-        told += "; " + say_narrowest(train.sizes, framing.tiling.seen_size(prepare.size))
+        told += "; " + say_narrowest(train.sizes, framing.seen_size(prepare.size))
     notes.add(told)
     work = FitWork(recipe, prepare, *parts, options.settings, session, notes)
     model = train_recipe(work, options.trim)
-    if tiling is not None or region is not None:
+    if framing != Framing():
         model = replace(model, fitted_on=fitted_on, validation=validation)
-    facts = {"normal": train.normal, "tiling": tiling, "region": region}
+    facts = {"normal": train.normal, "tiling": tiling, "region": framing.region}
     bundle = with_tile_statistics(_bundle(options, work, model, train, facts), validation)
     return _fitted(calibrate_scores(bundle, calibration, options), model, calibration, work)
 
