@@ -46,6 +46,24 @@ def mistake(result):
     return said(result, 2)
 
 
+def test_learn_says_what_was_learnt_and_what_comes_next(residua, run, source, tmp_path):
+    corrections = tmp_path / "corrections"
+    for label, folder in (("good", "good"), ("bad", "defect")):
+        (corrections / folder).mkdir(parents=True)
+        for number in (1, 2, 3):
+            image = source / label / f"{number:03d}.png"
+            (corrections / folder / image.name).write_bytes(image.read_bytes())
+    code, out, _ = residua("learn", run, corrections, "--out", tmp_path / "run2")
+    assert code == 0
+    assert out.startswith("6 corrections: 3 good, 3 defective.")
+    assert "on a new scale" in out
+    assert f"residua compare {run} {tmp_path / 'run2'}" in out
+    assert "must be given" in mistake(residua("learn", run))
+    assert "takes a RUN alone" in mistake(residua("learn", run, corrections, "--undo"))
+    assert residua("learn", tmp_path / "run2", "--undo")[0] == 0
+    assert "a step of learning to undo" in mistake(residua("learn", run, "--undo"))
+
+
 # --- what works
 # ----
 

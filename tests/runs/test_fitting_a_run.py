@@ -56,7 +56,7 @@ def test_a_run_holds_bundle_parts_history_and_no_checkpoint(finished, source):
     assert state.finished
     assert state.options == options(source)
     assert sorted(path.name for path in finished.path.iterdir() if not path.name.startswith(".")) == [
-        "bundle", "check.json", "images.csv", "run.json", "training.npz",
+        "bundle", "check.json", "features.npz", "images.csv", "run.json", "training.npz",
     ]  # fmt: skip
     assert finished.read_training()["history/epoch"].tolist() == [1, 2, 3]
 

@@ -25,6 +25,7 @@ from residua.cli.export import export
 from residua.cli.fit import fit
 from residua.cli.info import info
 from residua.cli.judge import judge
+from residua.cli.learn import learn
 from residua.cli.plan import plan
 from residua.cli.probe import probe
 from residua.cli.recipes import recipes
@@ -56,7 +57,7 @@ _FUNCTION = re.compile(
 for _command in (
     demo, check, fit, evaluate, score, threshold, report, verify, info, recipes, benchmark, compare,
     probe, judge, plan,
-    export, engines, serve,
+    export, engines, serve, learn,
 ):  # fmt: skip
     app.command()(_command)
 

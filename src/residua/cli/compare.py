@@ -69,6 +69,8 @@ def compare(
 
 def _print(comparison: Comparison, console: Console) -> None:
     console.print(comparison.sentence, style="bold", markup=False)
+    for sentence in comparison.versions:
+        console.print(sentence, markup=False)
     console.print()
     console.print(_standings(comparison))
     console.print()

@@ -1,4 +1,4 @@
-"""Judged images on which the threshold was chosen."""
+"""Judged images on which the threshold was chosen, or that taught the model as corrections."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from residua.findings.kind import Finding, FindingKind
 def find_test_reused(
     chosen_on: NDArray[Any], judged: NDArray[Any], paths: NDArray[Any]
 ) -> Finding | None:
-    """Say which judged images were also used to choose the threshold, by their hashes; None where
-    none was.
+    """Say which judged images were also used to choose the threshold, or as corrections that the
+    model learnt from, by their hashes; None where none was.
 
     Error: more than one in a hundred. Warning: fewer.
 
@@ -45,12 +45,11 @@ def find_test_reused(
         },
         meaning=(
             f"{n:,} of the {len(judged):,} images judged here"
-            f" {'was' if n == 1 else 'were'} used to choose the threshold."
-            " The rates at it look better than they will be on other images."
+            f" {'was' if n == 1 else 'were'} used to choose the threshold, or as corrections that"
+            " the model learnt from. The rates look better than they will be on other images."
         ),
         what_to_do=(
-            "Judge on images that were not used to choose the threshold, or choose the"
-            " threshold on other images."
+            "Judge on images that were used for neither, or choose the threshold on other images."
         ),
     )
 

@@ -1,4 +1,6 @@
-"""Which images of another source chose the threshold of a run, so that judging them is noticed."""
+"""Which images outside its parts a run has used: those of another source that chose its threshold,
+and corrections that it learnt from, so that judging them is noticed.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,7 @@ import numpy as np
 
 from residua._files import read_json, write_json
 from residua.records import OperatingPoint
+from residua.runs.learning.record import read_record
 from residua.runs.model import JudgedModel
 from residua.runs.run_folder import Run
 
@@ -29,12 +32,15 @@ def keep_chosen_on(folder: Run, point: OperatingPoint, pixel_hashes: Iterable[An
 
 def with_chosen_on(model: JudgedModel, folder: Run) -> JudgedModel:
     """The model with those hashes, where they are of the threshold that it has."""
+    corrected = read_record(folder)
+    used = np.array([] if corrected is None else corrected.pixels, object)
+    model = replace(model, calibration=replace(model.calibration, elsewhere=used))
     point = model.facts.operating_point
     try:
         told = read_json(folder.path / _NAME)
         if point is None or told["threshold"] != point.threshold:
             return model
-        hashes = np.array([str(one) for one in told["pixels"]], object)
+        hashes = np.array([*used, *(str(one) for one in told["pixels"])], object)
     except (OSError, ValueError, KeyError, TypeError):
         return model
     return replace(model, calibration=replace(model.calibration, elsewhere=hashes))

@@ -10,6 +10,8 @@ from residua.evaluation.comparison import Comparison, Contestant, compare_models
 from residua.findings import leakage
 from residua.records import Finding
 from residua.runs.judgement import current_judgement
+from residua.runs.learning.versions import as_expected, compare_versions
+from residua.runs.open_run import open_run
 from residua.runs.progress import Watcher
 from residua.runs.report import run_names
 
@@ -55,4 +57,7 @@ def compare_runs(
             ]
         contestants.append(Contestant(name, judged.evaluation, judged.evidence))
     made = compare_models(contestants, confidence=confidence)
-    return made.model_copy(update={"findings": (*made.findings, *leaked)})
+    folders = [open_run(run) for run in places]
+    versions = compare_versions(folders, contestants, confidence=confidence)
+    findings = [as_expected(one) if versions else one for one in made.findings]
+    return made.model_copy(update={"findings": (*findings, *leaked), "versions": versions})

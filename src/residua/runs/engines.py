@@ -112,7 +112,7 @@ def provenance_of(
     config, training = bundle.config, bundle.config.training
     parts = {
         part: int((recorded == part).sum())
-        for part in ("train", "validation", "calibration", "test", "left out")
+        for part in ("train", "validation", "calibration", "test", "corrected", "left out")
     }
     told = {"parameters", "epochs", "best_epoch", "seconds", "device", "precision", "settings"}
     return {

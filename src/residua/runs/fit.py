@@ -13,6 +13,7 @@ from residua.errors import InputError, LabelError, OutputError
 from residua.images import ImageSet
 from residua.runs.check import check_images
 from residua.runs.classes import labelled_parts
+from residua.runs.learning.features import keep_features
 from residua.runs.open_run import is_wrapped
 from residua.runs.origin import MEMORY_MEGABYTES, mark_of_here
 from residua.runs.progress import Watcher
@@ -91,7 +92,7 @@ def fit_run(
                 options=_how_read(options),
                 network_size=expected_size(options, images.train),
             )
-            _write(run, _fit(run, state, images, watcher, session), images)
+            _write(run, _fit(run, state, images, watcher, session), images, watcher)
         run.checkpoint.unlink(missing_ok=True)  # of a finished run, if it was stopped right here
     return run
 
@@ -110,9 +111,10 @@ def _how_read(options: FitOptions) -> list[str]:
     return [*told, *(["--follow-links"] if options.follow_links else [])]
 
 
-def _write(run: TrainedRun, fitted: Fitted, images: ImageSet) -> None:
+def _write(run: TrainedRun, fitted: Fitted, images: ImageSet, watcher: Watcher) -> None:
     """Write the model and all that later commands need; last of all that it is finished."""
     save_bundle(fitted.bundle, run.bundle)
+    keep_features(run, fitted.bundle, fitted.parts, watcher)
     run.write_images(_parts(fitted, images))
     run.write_training(training_columns(fitted))
     facts = {

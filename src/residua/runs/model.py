@@ -26,7 +26,8 @@ class Calibration:
     """What a threshold was chosen on: float32 scores (n,), which of them are of anomalous images,
     the hashes of the images' pixels, their looks (see `looks_of`) with the pixel threshold of their
     maps, and the group of each by number, (n,); None where nobody named groups. ``elsewhere`` are
-    the hashes of images of another source, on which the threshold was chosen later.
+    the hashes of images of another source, on which the threshold was chosen later, and of
+    corrections that the model learnt from.
     """
 
     scores: Floats = field(default_factory=lambda: np.zeros(0, np.float32))

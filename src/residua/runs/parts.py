@@ -34,6 +34,8 @@ from residua.runs.tables.part_lookup import PartLookup
 
 MOST_COMPARED = 200_000  # images among which near-duplicates are looked for: some minutes
 _FITTED = ("train", "validation")
+TAUGHT = "corrected"
+"""The part of images that a run has learnt from; they are test and calibration no longer."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ class RunImages:
         is_test, fitted = parts == "test", np.flatnonzero(in_train)
         by_name = _groups_in_source(source, np.flatnonzero(is_test), fitted)
         judged = replace(judged, suspected=by_name or judged.suspected)
-        used = np.where(in_train, "train", parts)
+        used = np.where(in_train | (parts == TAUGHT), "train", parts)
         judged = replace(
             judged,
             findings=(*self._source_findings(source, test, used), *judged.findings),

@@ -43,6 +43,7 @@ from residua.training.networks import ImageShape
 from residua.training.recipes import Recipe, make_recipe
 from residua.training.scoring.engine import GraphEngine, Scores
 from residua.training.scoring.graph import InferenceGraph
+from residua.training.scoring.learned_score import LearnedScorer
 from residua.training.scoring.prepare import Aspect, Prepare
 from residua.training.strategies import make_strategy
 
@@ -85,7 +86,7 @@ class BundleConfig(ModelFacts):
     """Everything of a bundle that is not an array; stored as `bundle.json`.
 
     `recipe` is the strategy's name where the job is to classify; `classes` are then those of the
-    columns of the probabilities.
+    columns of the probabilities. `learnt` tells that the score has learnt from corrections.
     """
 
     recipe_options: dict[str, Any] = Field(default_factory=dict)
@@ -93,6 +94,7 @@ class BundleConfig(ModelFacts):
     bits: Literal["8", "more"] = "8"
     aspect: Aspect = "stretch"
     batch_size: int = Field(ge=1, le=65536)
+    learnt: bool = False
     training: TrainingRecord = TrainingRecord()
     fingerprints: dict[str, str] = Field(default_factory=dict)
 
@@ -138,14 +140,21 @@ def build_recipe(config: BundleConfig) -> Recipe:
 
 
 def build_graph(
-    recipe: Recipe, network: torch.nn.Module, size: tuple[int, int], aspect: Aspect
+    recipe: Recipe,
+    network: torch.nn.Module,
+    size: tuple[int, int],
+    aspect: Aspect,
+    *,
+    learnt: bool = False,
 ) -> InferenceGraph:
     """Preprocessing, the recipe's scorer around `network`, and no threshold yet.
 
     Weights lie channels-last, just trained or just loaded: another layout means other kernels and
     other last digits.
     """
-    graph = InferenceGraph(Prepare(size, aspect), recipe.build_scorer(network)).eval()
+    scorer = recipe.build_scorer(network)
+    scorer = LearnedScorer(scorer) if learnt else scorer
+    graph = InferenceGraph(Prepare(size, aspect), scorer).eval()
     return graph.to(memory_format=torch.channels_last)  # type: ignore[no-any-return,call-overload]
 
 
@@ -221,7 +230,8 @@ def load_bundle(folder: str | Path) -> Bundle:
         _check_extent(recipe, shape, sum(tensor.numel() for tensor in tensors.values()))
         # Fresh weights are drawn and thrown away; the caller's generator stays.
         with torch.random.fork_rng(devices=[]):
-            graph = build_graph(recipe, recipe.build_network(shape), config.size, config.aspect)
+            network = recipe.build_network(shape)
+            graph = build_graph(recipe, network, config.size, config.aspect, learnt=config.learnt)
         _take_shapes(graph, tensors)
         graph.load_state_dict({**tensors, "threshold": graph.threshold})
     except BundleError:

@@ -198,3 +198,19 @@ def test_the_image_set_of_arrays_keeps_its_record(tmp_path):
     recorded = TrainedRun(made.save(tmp_path / "run")).read_images()
     assert set(recorded["part"]) == {"train", "validation", "calibration"}
     assert len(recorded["pixels"]) == 40
+
+
+def test_a_detector_learns_and_is_saved_as_a_run_that_can_learn_again(digits, tmp_path):
+    detector = residua.OneClassDetector("plain", epochs=2, seed=0).fit(digits.train)
+    before = detector.anomaly_scores(digits.test[:20])
+    ones = digits.test[digits.test.labels == 1]
+    better = detector.learn(defects=ones[:12])
+    assert np.array_equal(detector.anomaly_scores(digits.test[:20]), before)
+    assert better.bundle_.config.learnt
+    better.save(tmp_path / "run")
+    again = residua.OneClassDetector.load(tmp_path / "run")
+    assert np.array_equal(again.anomaly_scores(digits.test), better.anomaly_scores(digits.test))
+    more = again.learn(defects=ones[12:16])
+    assert len(more._features.of("defect")) == 16
+    with pytest.raises(InputError, match="must hold images"):
+        detector.learn()

@@ -60,6 +60,7 @@ class PairedDifference(_Record):
 class Comparison(_Record):
     """Models of one job on the test images they share, the first metric being the one the sentence
     is about. ``n_groups`` is how many groups the images were sampled in, None without groups.
+    ``versions`` say what a run has learnt since another of them.
     """
 
     job: Job
@@ -71,6 +72,7 @@ class Comparison(_Record):
     standings: tuple[ComparedModel, ...]
     pairs: tuple[PairedDifference, ...]
     sentence: str
+    versions: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
 
 

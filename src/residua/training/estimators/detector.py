@@ -4,6 +4,8 @@ from it.
 
 from __future__ import annotations
 
+from copy import copy
+from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -11,9 +13,15 @@ from numpy.typing import NDArray
 from sklearn.base import OutlierMixin
 from torch import nn
 
-from residua.errors import LabelError
+from residua.errors import InputError, LabelError
 from residua.images import ImageSet
 from residua.records import OperatingPoint
+from residua.runs.learning.corrections import corrections_of_arrays
+from residua.runs.learning.features import StoredFeatures
+from residua.runs.learning.learn import corrected_record
+from residua.runs.learning.model import learn_model
+from residua.runs.progress import Watcher
+from residua.runs.trained_run import TrainedRun
 from residua.thresholds.defaults import choose_operating_point
 from residua.training.bundle import Bundle
 from residua.training.estimators.base import ImageEstimator, as_image_set
@@ -73,6 +81,7 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
     """
 
     _job: ClassVar[Literal["detect"]] = "detect"
+    _features: StoredFeatures | None = None
 
     def __init__(
         self,
@@ -202,6 +211,84 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
         )
         self._take(bundle.with_operating_point(point))
         return point
+
+    def learn(self, good: Any = None, defects: Any = None, *, sample: Any = None) -> Self:
+        """A new detector that has learnt from corrections; this one stays as it is.
+
+        Nothing is trained again. The threshold is chosen anew, by the policy that it had, on the
+        calibration images without the corrected ones. See the page *Learning from corrections*.
+
+        Parameters
+        ----------
+        good : ImageSet or array, optional
+            Good images. Those that this detector flags teach it to score their likes lower.
+        defects : ImageSet or array, optional
+            Defects. How much they count is decided by leaving each out in turn.
+        sample : ImageSet or array, optional
+            Good images that were drawn without looking at scores; they join the calibration set.
+
+        Raises
+        ------
+        InputError
+            If no image is given, or the features of the calibration images are not known: they are
+            as long as the object is that of `fit`, and in a RUN.
+
+        Examples
+        --------
+        >>> import residua
+        >>> digits = residua.load_images("digits", normal=["0"])
+        >>> detector = residua.OneClassDetector("plain", epochs=2, seed=0).fit(digits.train)
+        >>> ones = digits.test[digits.test.labels == 1]
+        >>> better = detector.learn(defects=ones[:12])
+        >>> better.operating_point_.policy == detector.operating_point_.policy
+        True
+        """
+        given = {"good": good, "defect": defects}
+        named = {label: self._read(images) for label, images in given.items() if images is not None}
+        if not any(map(len, named.values())):
+            raise InputError(
+                "OneClassDetector.learn: good= or defects= must hold images. Got none."
+            )
+        corrections = corrections_of_arrays(named)
+        if self._features is None and self._parts is not None:
+            self._features = StoredFeatures.of_fit(self._fitted(), self._parts)
+        if self._features is None:
+            raise InputError(
+                "OneClassDetector.learn: the features of the calibration images must be known."
+                " They are not. Learn with the object that was fitted, or load a RUN."
+            )
+        notes: list[str] = []
+        learnt = learn_model(
+            self._fitted(),
+            self._features,
+            corrections,
+            sample=None if sample is None else self._read(sample),
+            watcher=Watcher(on_note=notes.append),
+        )
+        better = copy(self)
+        better._take(learnt.bundle)
+        better._features, better._parts = learnt.features, None
+        learnt_from = f"learnt from {len(corrections.said)} corrected images"
+        better.notes_ = (*self.notes_, learnt_from, *notes)
+        better._record = corrected_record(self._record_of_run(), corrections)
+        return better
+
+    def save(self, folder: str | Path) -> Path:
+        """Write a RUN that every command takes, `residua learn` included; `load` reads it back."""
+        path = super().save(folder)
+        if self._features is None and self._parts is not None:
+            self._features = StoredFeatures.of_fit(self._fitted(), self._parts)
+        if self._features is not None:
+            self._features.save(TrainedRun(path))
+        return path
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """The detector of a RUN or of a bundle; nothing in the folder is executed."""
+        detector = super().load(folder)
+        run = TrainedRun(Path(folder))
+        detector._features = StoredFeatures.load(run) if run.exists() else None
+        return detector
 
     def _labelled(self, X: Any, y: Any) -> ImageSet:
         """Labels of 0 and 1 mean normal and anomalous, as in `fit`."""

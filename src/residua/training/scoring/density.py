@@ -25,7 +25,7 @@ _SIZE = 1000  # vectors in the bank
 _PLACES = 100  # of each image
 _RIDGE = 1e-2  # of the mean variance
 _MANY, _PROJECTED = 10**8, 64  # distances, from which on they are taken along so many directions
-_TINY = 1e-6
+_TINY = _FLOOR = 1e-6
 Density = Literal["mahalanobis", "neighbours"]
 _NEIGHBOURS = 5  # whose distances are averaged
 _MOST_CODES = 2000  # of training images
@@ -35,19 +35,20 @@ _CHUNK = 256  # images at a time
 class Gaussian(nn.Module):
     """Squared Mahalanobis distance of codes to the mean of training codes.
 
-    Covariance shrunk by Ledoit and Wolf (2004).
+    Covariance shrunk by Ledoit and Wolf (2004); ``floor`` times the mean variance is added to it.
     """
 
     centre: Tensor
     whitening: Tensor
 
-    def __init__(self, n_features: int) -> None:
+    def __init__(self, n_features: int, *, floor: float = _FLOOR) -> None:
         super().__init__()
+        self.floor = floor
         add_buffers(self, centre=torch.zeros(n_features), whitening=torch.eye(n_features))
 
     def fit(self, codes: Tensor) -> None:
         """Learn from codes of normal images, (n, n_features)."""
-        self.centre, self.whitening = centre_and_whitening(codes)
+        self.centre, self.whitening = centre_and_whitening(codes, floor=self.floor)
 
     @in_float32
     def forward(self, codes: Tensor) -> Tensor:
@@ -59,7 +60,7 @@ class Gaussian(nn.Module):
         return (codes - self.centre) @ self.whitening.T
 
 
-def centre_and_whitening(codes: Tensor) -> tuple[Tensor, Tensor]:
+def centre_and_whitening(codes: Tensor, *, floor: float = _FLOOR) -> tuple[Tensor, Tensor]:
     """Mean (d,) and a matrix W (d, d) such that ``|W (x - mean)|`` is the Mahalanobis distance.
 
     Ledoit-Wolf covariance.
@@ -71,8 +72,8 @@ def centre_and_whitening(codes: Tensor) -> tuple[Tensor, Tensor]:
         values = values.repeat(2, axis=0)  # one code has no spread; scikit-learn warns
     shrunk = LedoitWolf().fit(values)
     # Dead units leave the covariance singular.
-    floor = 1e-6 * max(float(values.var(axis=0).mean()), 1e-12)
-    covariance = torch.tensor(shrunk.covariance_) + floor * torch.eye(
+    added = floor * max(float(values.var(axis=0).mean()), 1e-12)
+    covariance = torch.tensor(shrunk.covariance_) + added * torch.eye(
         values.shape[1], dtype=torch.float64
     )
     inverse = torch.linalg.inv(torch.linalg.cholesky(covariance))

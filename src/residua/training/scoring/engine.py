@@ -20,6 +20,7 @@ from residua.images.channels import own_channels
 from residua.images.listing import Progress
 from residua.training.scoring.graph import GraphOutput, InferenceGraph
 from residua.training.scoring.image_list import ImageList, Images
+from residua.training.scoring.learned_score import Seen, see
 from residua.training.scoring.prepare import Prepare
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "logits_of",
     "prepare_images",
     "score_images",
+    "see_images",
 ]
 
 _READ, _READ_VALUES = 256, 2**24  # images, and their values, that are decoded and prepared at once
@@ -216,6 +218,23 @@ def logits_of(graph: InferenceGraph, images: ImageSet, *, batch_size: int) -> ND
     """
     scorer: Any = graph.scorer
     return np.concatenate(list(_in_batches(graph, images, scorer.logits, batch_size=batch_size)))
+
+
+def see_images(graph: InferenceGraph, images: ImageSet, *, batch_size: int) -> Seen:
+    """What `images` are learnt by, a row per image, in the same batches."""
+    sizes: list[int] = []
+
+    def seen(prepared: Tensor) -> Tensor:
+        prepared = prepared.contiguous(memory_format=torch.channels_last)
+        parts = see(graph.scorer.view(prepared))
+        sizes[:] = [parts.marked.shape[1], parts.overall.shape[1]]
+        return torch.cat([parts.score[:, None], parts.marked, parts.overall], 1)
+
+    rows = list(_in_batches(graph, images, seen, batch_size=batch_size))
+    if not rows:
+        return Seen(torch.zeros(0), torch.zeros(0, 0), torch.zeros(0, 0))
+    score, marked, overall = torch.from_numpy(np.concatenate(rows)).split([1, *sizes], dim=1)
+    return Seen(score[:, 0].clone(), marked.clone(), overall.clone())
 
 
 def _in_batches(

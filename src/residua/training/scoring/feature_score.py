@@ -15,7 +15,7 @@ from residua.training.networks.feature import FeatureAutoencoder
 from residua.training.scoring.density import Gaussian, Nearest, some_vectors
 from residua.training.scoring.image_list import Images, chunks_of, every
 from residua.training.scoring.places import Places, highest, tamed
-from residua.training.scoring.scorer import Scorer, ScorerOutput, add_buffers
+from residua.training.scoring.scorer import Scorer, ScorerOutput, View, add_buffers
 
 PlacedPart = Literal["error", "neighbours"]
 """Parts that say where."""
@@ -57,6 +57,10 @@ class FeatureScorer(Scorer):
 
     def forward(self, images: Tensor) -> ScorerOutput:
         """Score prepared images."""
+        return self.view(images).output
+
+    def view(self, images: Tensor) -> View:
+        """Scores, and the backbone's maps."""
         targets = self.network.targets(images)
         maps, codes = self.places(self._maps(targets)), self.network.pool(targets)
         score = tamed((self._image_scores(maps, codes) - self.image_mean) / self.image_spread).sum(
@@ -65,7 +69,8 @@ class FeatureScorer(Scorer):
         error_map = F.interpolate(
             maps.sum(1, keepdim=True), size=images.shape[2:], mode="bilinear", align_corners=False
         )[:, 0]
-        return ScorerOutput(score, error_map, self.network.decode(codes).clamp(0, 1))
+        output = ScorerOutput(score, error_map, self.network.decode(codes).clamp(0, 1))
+        return View(output, targets)
 
     def fit(self, train: Images, held_out: Images) -> None:
         """Neighbours and density from training images, what is usual from held-out ones."""

@@ -59,10 +59,7 @@ class InferenceGraph(nn.Module):
         multiplies with other last digits.
         """
         self.scorer.fit(train, held_out)  # type: ignore[arg-type]  # lists come to the scorers of recipes that take any size
-        for module in self.scorer.modules():
-            for name, buffer in module.named_buffers(recurse=False):
-                layout = torch.channels_last if buffer.ndim == 4 else torch.contiguous_format
-                setattr(module, name, buffer.contiguous(memory_format=layout))
+        lay_out(self.scorer)
 
     def forward(self, images: Tensor) -> GraphOutput:
         """Score images that share one size."""
@@ -85,3 +82,11 @@ class InferenceGraph(nn.Module):
             ssim=error_maps.ssim(prepared, reconstruction),
             probabilities=probabilities,
         )
+
+
+def lay_out(scorer: Scorer) -> None:
+    """Lay out in memory what a scorer has learnt, as loading would."""
+    for module in scorer.modules():
+        for name, buffer in module.named_buffers(recurse=False):
+            layout = torch.channels_last if buffer.ndim == 4 else torch.contiguous_format
+            setattr(module, name, buffer.contiguous(memory_format=layout))

@@ -18,7 +18,7 @@ from residua.training.scoring.density import Gaussian, Nearest, some_vectors
 from residua.training.scoring.error_maps import gradient_dissimilarity
 from residua.training.scoring.image_list import Images, every, n_pixels
 from residua.training.scoring.places import Places, highest, tamed
-from residua.training.scoring.scorer import Scorer, ScorerOutput, add_buffers
+from residua.training.scoring.scorer import Scorer, ScorerOutput, View, add_buffers
 from residua.training.scoring.separation import separations
 from residua.training.scoring.texture import Texture
 from residua.training.synthesis import Draws, Family, add_one_defect, smooth, standardise
@@ -71,7 +71,7 @@ class _Surface(NamedTuple):
 
 
 class _View(NamedTuple):
-    """Maps in units of their place, restorations, and the surface.
+    """Maps in units of their place, restorations, the surface and the encoder's features.
 
     Maps are (batch, n_placed, height, width).
     """
@@ -79,6 +79,7 @@ class _View(NamedTuple):
     maps: Tensor
     restoration: Tensor
     surface: _Surface
+    features: Tensor
 
 
 class InspectScorer(Scorer):
@@ -131,12 +132,17 @@ class InspectScorer(Scorer):
 
     def forward(self, images: Tensor) -> ScorerOutput:
         """Score prepared images."""
+        return self.view(images).output
+
+    def view(self, images: Tensor) -> View:
+        """Scores, and the encoder's features."""
         seen = standardise(images)
-        maps, restoration, surface = self._see(seen.values)
+        maps, restoration, surface, features = self._see(seen.values)
         parts = tamed((self._image_scores(maps, surface) - self.image_mean) / self.image_spread)
         score = (parts * self.weight).sum(1) + _STRANGENESS * self._strangeness(images, seen.values)
         placed = torch.stack([self.weight[self.parts.index(part)] for part in self.placed])
-        return ScorerOutput(score, (maps * placed.view(1, -1, 1, 1)).sum(1), seen.undo(restoration))
+        error_map = (maps * placed.view(1, -1, 1, 1)).sum(1)
+        return View(ScorerOutput(score, error_map, seen.undo(restoration)), features)
 
     def encode(self, images: Tensor) -> Tensor:
         """Codes of prepared images, (batch, latent)."""
@@ -194,7 +200,10 @@ class InspectScorer(Scorer):
             ..., :height, :width
         ]
         return _View(
-            self.places(maps), output.restoration[..., :height, :width], _surface(strengths)
+            self.places(maps),
+            output.restoration[..., :height, :width],
+            _surface(strengths),
+            output.features,
         )
 
     def _image_scores(self, maps: Tensor, surface: _Surface) -> Tensor:

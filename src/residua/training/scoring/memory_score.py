@@ -14,7 +14,7 @@ from residua.training.scoring.density import Gaussian, Nearest, far_apart_rows, 
 from residua.training.scoring.feature_score import smooth_places
 from residua.training.scoring.image_list import Images, chunks_of, every
 from residua.training.scoring.places import Places, highest, tamed
-from residua.training.scoring.scorer import Scorer, ScorerOutput, add_buffers
+from residua.training.scoring.scorer import Scorer, ScorerOutput, View, add_buffers
 from residua.training.synthesis import standardise
 
 _CHUNK = 16
@@ -135,3 +135,7 @@ class MemoryScorer(Scorer):
         """The highest places and the whole, (batch, n_tops + 1)."""
         whole = self.gaussian(codes).sqrt()
         return torch.stack([*(highest(maps[:, 0], top) for top in self.tops), whole], dim=1)
+
+    def view(self, images: Tensor) -> View:
+        """Scores, and the backbone's maps."""
+        return View(self(images), self._features(images))

@@ -84,7 +84,7 @@ def highest(maps: Tensor, share: float) -> Tensor:
     tensor([5.5000])
     """
     values = maps.flatten(1)
-    return values.topk(_so_many(share, values.shape[1]), dim=1, sorted=False).values.mean(1)
+    return values.topk(so_many(share, values.shape[1]), dim=1, sorted=False).values.mean(1)
 
 
 def tamed(values: Tensor) -> Tensor:
@@ -101,7 +101,7 @@ def tamed(values: Tensor) -> Tensor:
     return values.sign() * (far + (far.square() + 1).sqrt()).log()
 
 
-def _so_many(share: float, n_places: Any) -> Any:
+def so_many(share: float, n_places: Any) -> Any:
     """A share of the places, at least one.
 
     A tensor where `n_places` is one, as it is while a graph is traced.

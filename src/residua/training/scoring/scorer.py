@@ -32,6 +32,17 @@ class ScorerOutput(NamedTuple):
     probabilities: Tensor | None = None
 
 
+class View(NamedTuple):
+    """A scorer's output and the features that it saw the images by.
+
+    ``features`` are float32 (batch, n_features, rows, columns), a code (batch, n_features, 1, 1),
+    or None where the scorer has neither.
+    """
+
+    output: ScorerOutput
+    features: Tensor | None
+
+
 def in_float32(method: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """Compute a scorer's method in float32 whatever the network computes in.
 
@@ -68,6 +79,15 @@ class Scorer(nn.Module, ABC):
     @abstractmethod
     def forward(self, images: Tensor) -> ScorerOutput:
         """Score prepared images, float32 (batch, channels, height, width) in [0, 1]."""
+
+    def view(self, images: Tensor) -> View:
+        """Score prepared images and say what they were seen by; what `LearnedScorer` learns from.
+
+        A scorer that looks at feature maps gives them. Others give the code, if there is one.
+        """
+        has_code = hasattr(self.network, "encode")
+        features = self.encode(images).flatten(1)[..., None, None] if has_code else None
+        return View(self(images), features)
 
     def encode(self, images: Tensor) -> Tensor:
         """Codes of prepared images, (batch, latent)."""

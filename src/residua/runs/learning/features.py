@@ -1,0 +1,175 @@
+"""`features.npz`: what a run's normal images are learnt by, so that `learn` needs no source.
+
+Written by every fit of a detector, within 64 MB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from residua._files import atomic_write, read_arrays, read_json
+from residua._text import count
+from residua.errors import BundleError
+from residua.images import ImageSet
+from residua.runs.progress import Watcher
+from residua.runs.run_folder import RunFolder
+from residua.training.bundle import Bundle
+from residua.training.fitting.splits import sample_rows
+from residua.training.scoring.engine import see_images
+from residua.training.scoring.learned_score import Seen
+
+MOST_BYTES = 64 * 2**20
+_MOST = {"train": 200, "held out": 2000}
+"""Images of a part whose features are kept; of the calibration part all are."""
+PARTS = ("train", "held out", "calibration", "good", "defect")
+
+
+@dataclass(frozen=True)
+class StoredFeatures:
+    """What images are learnt by, a row per image.
+
+    ``parts`` name each image's use, one of `PARTS`; ``pixels`` are the hashes of its pixels;
+    ``groups`` tell which corrected images belong together, by number.
+    """
+
+    seen: Seen
+    parts: NDArray[Any]
+    pixels: NDArray[Any]
+    groups: NDArray[np.int64]
+
+    @classmethod
+    def of_images(cls, bundle: Bundle, images: ImageSet, part: str) -> StoredFeatures:
+        """Those of `images`, computed by the model's graph."""
+        seen = see_images(bundle.graph, images, batch_size=bundle.config.batch_size)
+        codes = images.group_codes
+        groups = np.arange(len(images)) if codes is None else codes
+        parts = np.full(len(images), part, object)
+        return cls(seen, parts, images.pixel_hashes.astype(object), groups)
+
+    @classmethod
+    def of_fit(cls, bundle: Bundle, parts: Mapping[str, ImageSet]) -> StoredFeatures:
+        """Those of a fit's calibration and held-out images and of 200 training images; `parts` are
+        its parts by name.
+        """
+        named = {"train": "fitted", "held out": "validation", "calibration": "calibration"}
+        found = [
+            cls.of_images(
+                bundle,
+                images[sample_rows(len(images), _MOST.get(part, len(images)), 0)],
+                part,
+            )
+            for part, name in named.items()
+            if (images := parts.get(name)) is not None and len(images)
+        ]
+        return joined(found)
+
+    def __len__(self) -> int:
+        return len(self.parts)
+
+    def rows(self, chosen: NDArray[Any]) -> StoredFeatures:
+        """These images alone, by a mask or by numbers."""
+        seen = self.seen.rows(torch.from_numpy(chosen))
+        return StoredFeatures(seen, self.parts[chosen], self.pixels[chosen], self.groups[chosen])
+
+    def of(self, *parts: str) -> StoredFeatures:
+        """The images of these parts, in order."""
+        return self.rows(np.isin(self.parts.astype(str), parts))
+
+    def as_part(self, part: str) -> StoredFeatures:
+        """The same images under another use."""
+        return StoredFeatures(self.seen, np.full(len(self), part, object), self.pixels, self.groups)
+
+    def save(self, folder: RunFolder) -> None:
+        """Write the file beside the bundle that it belongs to."""
+        columns: dict[str, Any] = {
+            **{name: values.numpy() for name, values in self.seen._asdict().items()},
+            "part": np.array([PARTS.index(part) for part in self.parts], np.uint8),
+            "pixels": self.pixels.astype(str),
+            "groups": self.groups,
+            "weights": np.array(_weights(folder)),
+        }
+        with atomic_write(_path(folder)) as file:
+            np.savez(file, **columns)
+
+    @classmethod
+    def load(cls, folder: RunFolder) -> StoredFeatures | None:
+        """What `save` wrote; None where there is nothing, or it is of another model.
+
+        Raises
+        ------
+        BundleError
+            If the file is damaged.
+        """
+        if not _path(folder).exists():
+            return None
+        columns = read_arrays(_path(folder))
+        try:
+            if str(columns["weights"]) != _weights(folder):
+                return None
+            seen = Seen(*(torch.from_numpy(columns[name]) for name in Seen._fields))
+            parts = np.array([PARTS[number] for number in columns["part"]], object)
+            found = cls(seen, parts, columns["pixels"].astype(object), columns["groups"])
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise _damaged(folder) from error
+        if len({len(parts), len(found.pixels), len(found.groups), *map(len, seen)}) > 1:
+            raise _damaged(folder)
+        return found
+
+
+def joined(some: list[StoredFeatures]) -> StoredFeatures:
+    """All of them, one below the other; groups of one stay apart from those of another."""
+    if not some:
+        nothing = Seen(torch.zeros(0), torch.zeros(0, 1), torch.zeros(0, 1))
+        return StoredFeatures(nothing, np.zeros(0, object), np.zeros(0, object), np.zeros(0, int))
+    groups, first = [], 0
+    for one in some:
+        groups.append(one.groups + first)
+        first += int(one.groups.max(initial=-1)) + 1
+    return StoredFeatures(
+        Seen(*(torch.cat(parts) for parts in zip(*(one.seen for one in some), strict=True))),
+        np.concatenate([one.parts for one in some]),
+        np.concatenate([one.pixels for one in some]),
+        np.concatenate(groups),
+    )
+
+
+def keep_features(
+    folder: RunFolder, bundle: Bundle, parts: Mapping[str, ImageSet], watcher: Watcher
+) -> None:
+    """Compute and store the features of a detector's fit, unless they would take too much."""
+    if bundle.config.job != "detect":
+        return
+    calibration = parts.get("calibration")
+    if calibration is not None and len(calibration):
+        one = StoredFeatures.of_images(bundle, calibration[:1], "calibration")
+        n_bytes = 4 * sum(values[0].numel() for values in one.seen) * len(calibration)
+        if n_bytes > MOST_BYTES:
+            watcher.note(
+                f"the features of {count(len(calibration), 'calibration image')} would take"
+                f" {n_bytes / 2**20:,.0f} MB and are not stored: `residua learn` will read the"
+                " source"
+            )
+            return
+    StoredFeatures.of_fit(bundle, parts).save(folder)
+
+
+def _path(folder: RunFolder) -> Path:
+    return folder.path / "features.npz"
+
+
+def _weights(folder: RunFolder) -> str:
+    return str(read_json(folder.bundle / "bundle.json")["files"]["model.safetensors"]["sha256"])
+
+
+def _damaged(folder: RunFolder) -> BundleError:
+    return BundleError(
+        f"{_path(folder)}: must be what `residua fit` wrote. It is not. Delete it: `residua learn`"
+        " then reads the source."
+    )

@@ -1,0 +1,312 @@
+"""`residua learn`: from a run and corrections to a new version of the run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua._text import count, few
+from residua.errors import InputError, OutputError
+from residua.images import ImageSet, load_images
+from residua.images.hashing import of_hex
+from residua.records import now
+from residua.runs.learning.corrections import Correction, Corrections, read_corrections
+from residua.runs.learning.features import StoredFeatures, joined
+from residua.runs.learning.model import LearntModel, learn_model
+from residua.runs.learning.record import LearningRecord, read_record, write_record
+from residua.runs.open_run import is_wrapped
+from residua.runs.origin import Origin
+from residua.runs.parts import TAUGHT
+from residua.runs.progress import Watcher
+from residua.runs.run_folder import image_columns, image_rows
+from residua.runs.run_record import RunRecord
+from residua.runs.trained_run import TrainedRun
+from residua.training.bundle import Bundle, load_bundle, save_bundle
+
+_BEFORE = "before"
+_TAKEN = ("bundle", "images.csv", "features.npz", "run.json", "learning.json", _BEFORE)
+"""What of the parent is kept, so that the last step can be undone."""
+_COPIED = ("training.npz", "check.json")
+
+
+def learn_run(
+    run: str | Path,
+    corrections: str,
+    out: str | Path,
+    *,
+    sample: str | None = None,
+    source: str | None = None,
+    root: str | None = None,
+    watcher: Watcher | None = None,
+) -> LearningRecord:
+    """Let the model of `run` learn from `corrections`, and write the new version to `out`.
+
+    Nothing is trained: what the run stores of its normal images is enough; where it stores
+    nothing, its `source` is read again and compared by hashes. The run itself stays as it is.
+    ``root`` is the folder that the paths of a manifest are relative to. A complete `sample` of
+    good images may join the calibration set.
+
+    Raises
+    ------
+    InputError, LabelError, OutputError, BundleError
+        Where run, corrections or the output folder do not do; nothing is written then.
+    """
+    watcher, folder, fresh = watcher or Watcher(), TrainedRun(Path(run)), TrainedRun(Path(out))
+    if is_wrapped(folder.path):
+        raise InputError(
+            f"{run}: the run must hold a model that `residua fit` trained. Got a wrapped one, whose"
+            " features nobody knows. Choose its threshold with `residua threshold`."
+        )
+    _check_place(fresh, folder)
+    state, bundle = folder.read_finished(), load_bundle(folder.bundle)
+    origin = folder.origin()
+    read = read_corrections(corrections, origin, bundle.config.normal, root=root, watcher=watcher)
+    recorded = folder.read_images()
+    parts = dict(zip(recorded["pixels"].tolist(), recorded["part"].tolist(), strict=True))
+    stored = _features(folder, bundle, origin, source, watcher)
+    sampled = None if sample is None else _sample(sample, origin, parts, read, watcher)
+    learnt = learn_model(bundle, stored, read, sample=sampled, watcher=watcher)
+    earlier = read_record(folder)
+    record = LearningRecord(
+        date=now(),
+        parent=str(folder.path.resolve()),
+        parent_weights=folder.mark().weights,
+        corrections=_judged(read, parts, learnt),
+        earlier=() if earlier is None else _still_true(earlier, read),
+        threshold_before=_threshold(bundle),
+        threshold_after=_threshold(learnt.bundle),
+        sampled=0 if sampled is None else len(sampled),
+        **_of_learning(learnt),
+    )
+    rows = _rows(recorded, set(record.pixels), sampled)
+    with fresh.locked():
+        for name in _COPIED:
+            if (folder.path / name).exists():
+                shutil.copyfile(folder.path / name, fresh.path / name)
+        _keep_parent(folder, fresh)
+        save_bundle(_with_fingerprints(learnt.bundle, rows), fresh.bundle)
+        fresh.write_rows(rows)
+        learnt.features.save(fresh)
+        notes = (*state.notes, f"learnt from {record.about_corrections()}")
+        write_record(fresh, record)
+        fresh.write_state(state.model_copy(update={"notes": notes}))
+    return record
+
+
+def undo_learning(run: str | Path) -> None:
+    """Bring back the model, threshold and parts that a run had before its last step of learning.
+
+    Evaluations, reports and exports of the newer model are deleted.
+    """
+    folder = TrainedRun(Path(run))
+    before = folder.path / _BEFORE
+    if not before.is_dir():
+        raise InputError(
+            f"{run}: there must be a step of learning to undo. There is none. Name a run that"
+            " `residua learn` wrote."
+        )
+    with folder.locked():
+        for made in (folder.evaluation, folder.evidence, folder.report):
+            made.unlink(missing_ok=True)
+        shutil.rmtree(folder.export, ignore_errors=True)
+        save_bundle(load_bundle(before / "bundle"), folder.bundle)
+        for name in ("images.csv", "features.npz", "learning.json", "run.json"):
+            if (before / name).exists():
+                _link_or_copy(str(before / name), str(folder.path / f".{name}.part"))
+                (folder.path / f".{name}.part").replace(folder.path / name)
+            else:
+                (folder.path / name).unlink(missing_ok=True)
+        aside = folder.path / f".{_BEFORE}.old"
+        before.rename(aside)
+        if (aside / _BEFORE).is_dir():
+            (aside / _BEFORE).rename(before)
+        shutil.rmtree(aside)
+
+
+def _check_place(fresh: TrainedRun, folder: TrainedRun) -> None:
+    """The new version has a folder of its own, so that the old one stays."""
+    if fresh.path.exists() and (not fresh.path.is_dir() or any(fresh.path.iterdir())):
+        what = "the run that learns" if fresh.path.samefile(folder.path) else "a place in use"
+        raise OutputError(
+            f"{fresh.path}: the output folder must be new or empty. Got {what}. Name another folder"
+            " with --out."
+        )
+
+
+def _features(
+    folder: TrainedRun, bundle: Bundle, origin: Origin, source: str | None, watcher: Watcher
+) -> StoredFeatures:
+    """What the run stores of its normal images, else computed from its source once more."""
+    stored = None if source is not None else StoredFeatures.load(folder)
+    if stored is not None:
+        return stored
+    if source is None and not origin.source:
+        raise InputError(
+            f"{folder.path}: the run must store the features of its normal images, or know its"
+            " source. It does neither. Name the images with --source."
+        )
+    watcher.note("reading the run's images once more: the run stores no features of them")
+    own = origin.load(watcher) if source is None else origin.load_other(source, watcher)
+    recorded = folder.read_images("pixels", "part")
+    there = {pixels: row for row, pixels in reversed(list(enumerate(own.pixel_hashes.tolist())))}
+    parts: dict[str, ImageSet] = {}
+    for name, part in (("fitted", "train"), ("validation", "validation"), ("calibration",) * 2):
+        wanted = recorded["pixels"][recorded["part"] == part].tolist()
+        missing = [one for one in wanted if one not in there]
+        if missing and part == "calibration":
+            raise InputError(
+                f"{own.source}: all {len(wanted):,} calibration images of the run must be there,"
+                f" as their hashes tell. {len(missing):,} are not. Name the images that the run was"
+                " fitted on with --source."
+            )
+        parts[name] = own[np.array([there[one] for one in wanted if one in there], np.int64)]
+    found = [StoredFeatures.of_fit(bundle, parts)]
+    if (kept := StoredFeatures.load(folder)) is not None:
+        found.append(kept.of("good", "defect"))
+    elif bundle.config.learnt:
+        raise InputError(
+            f"{folder.path}: the run must store the features of the corrections that it has learnt"
+            " from. It does not. Learn again from its parent."
+        )
+    return joined(found)
+
+
+def _sample(
+    sample: str,
+    origin: Origin,
+    parts: Mapping[str, str],
+    corrections: Corrections,
+    watcher: Watcher,
+) -> ImageSet:
+    """A complete sample of good images, none of which the run has seen."""
+    images = load_images(
+        sample,
+        seed=origin.seed,
+        progress=watcher.on_read,
+        reading=origin.reading,
+        follow_links=origin.follow_links,
+        groups=origin.groups,
+    )
+    hashes = images.pixel_hashes.tolist()
+    corrected = {one.pixels for one in corrections.said}
+    known = [path for path, one in zip(images.paths, hashes, strict=True) if one in corrected]
+    if known:
+        raise InputError(
+            f"{sample}: a sample must not hold corrected images, which were picked. Got"
+            f" {few(known)}. Draw a sample without looking at scores, and correct it as a whole or"
+            " not at all."
+        )
+    is_new = np.array([one not in parts for one in hashes], np.bool_)
+    if not is_new.all():
+        watcher.note(f"{int((~is_new).sum()):,} images of the sample are the run's own: left out")
+    return images[np.flatnonzero(is_new)]
+
+
+def _judged(
+    corrections: Corrections, parts: Mapping[str, str], learnt: LearntModel
+) -> tuple[Correction, ...]:
+    return tuple(
+        one.model_copy(
+            update={
+                "part": parts.get(one.pixels),
+                "flagged_before": bool(before),
+                "flagged_after": bool(after),
+            }
+        )
+        for one, (before, after) in zip(corrections.said, learnt.flagged, strict=True)
+    )
+
+
+def _still_true(earlier: LearningRecord, corrections: Corrections) -> tuple[Correction, ...]:
+    """Earlier corrections, less those of images that were corrected once more."""
+    again = {one.pixels for one in corrections.said}
+    return tuple(one for one in (*earlier.earlier, *earlier.corrections) if one.pixels not in again)
+
+
+def _of_learning(learnt: LearntModel) -> dict[str, Any]:
+    head = learnt.learning.head
+    told = {"n_alarms": learnt.n_alarms, "lent": learnt.lent}
+    if head is None:
+        return told
+    return told | {
+        "weight": head.weight,
+        "gain": head.gain,
+        "low": head.low,
+        "high": head.high,
+        "n_groups": head.n_groups,
+    }
+
+
+def corrected_record(record: RunRecord, corrections: Corrections) -> RunRecord:
+    """A run in memory whose corrected images are of no part that is judged."""
+    rows = _rows(record.images, {one.pixels for one in corrections.said}, None)
+    return replace(record, images=image_columns(rows))
+
+
+def _rows(
+    recorded: Mapping[str, NDArray[Any]], corrected: set[str], sample: ImageSet | None
+) -> list[tuple[Any, ...]]:
+    """`images.csv` of the new version: corrected images are of no part that is judged."""
+    is_corrected = np.array([one in corrected for one in recorded["pixels"].tolist()], np.bool_)
+    is_held = np.isin(recorded["part"].astype(str), ("test", "calibration"))
+    part = recorded["part"].copy()
+    part[is_corrected & is_held] = TAUGHT
+    rows = list(zip(*({**recorded, "part": part}).values(), strict=True))
+    return rows + ([] if sample is None else list(image_rows({"calibration": sample})))
+
+
+def _with_fingerprints(bundle: Bundle, rows: Iterable[tuple[Any, ...]]) -> Bundle:
+    """The fingerprints of what test and calibration are now."""
+    hashes: dict[str, list[str]] = {"test": [], "calibration": [], TAUGHT: []}
+    for *_, part, _, pixels in rows:
+        if part in hashes:
+            hashes[part].append(str(pixels))
+    told = {part: of_hex(np.array(some, object)) for part, some in hashes.items()}
+    config = bundle.config.model_copy(
+        update={"fingerprints": {**bundle.config.fingerprints, **told}}
+    )
+    return replace(bundle, config=config)
+
+
+def _keep_parent(folder: TrainedRun, fresh: TrainedRun) -> None:
+    """What undoing takes, by links where the disk has them: the files are never written again."""
+    before = fresh.path / _BEFORE
+    shutil.rmtree(before, ignore_errors=True)
+    before.mkdir()
+    for name in _TAKEN:
+        place = folder.path / name
+        if place.is_dir():
+            shutil.copytree(place, before / name, copy_function=_link_or_copy)
+        elif place.exists():
+            _link_or_copy(str(place), str(before / name))
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _threshold(bundle: Bundle) -> float:
+    point = bundle.config.operating_point
+    assert point is not None
+    return point.threshold
+
+
+def say_counts(record: LearningRecord) -> list[str]:
+    """What a step of learning did, a sentence each."""
+    said = [record.about_alarms(), record.about_defects(), record.about_parts()]
+    if record.lent:
+        said.append(
+            f"{count(record.lent, 'good calibration image')} became normals to learn beside, as"
+            " training had held out too few"
+        )
+    return [f"{one}." for one in said if one is not None]

@@ -1,0 +1,222 @@
+"""A model that learns from corrections: the same network with another score and threshold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from residua.errors import InputError, PolicyError
+from residua.images import ImageSet
+from residua.records import OperatingPoint
+from residua.runs.learning.corrections import Corrections
+from residua.runs.learning.features import StoredFeatures, joined
+from residua.runs.progress import Watcher
+from residua.thresholds import parse_policy
+from residua.thresholds.defaults import choose_again, choose_operating_point
+from residua.thresholds.false_alarms import FalseAlarms
+from residua.thresholds.fixed import Fixed
+from residua.training.bundle import Bundle, check_fits
+from residua.training.scoring.graph import InferenceGraph, lay_out
+from residua.training.scoring.learned_score import LearnedScorer, Learning, Seen
+
+_FEWEST_HELD_OUT = 20  # normal images that no threshold needs; with fewer, calibration lends half
+
+_FEWEST_TO_SCALE = 3  # without which scores have no scale
+
+
+@dataclass(frozen=True)
+class LearntModel:
+    """What came of learning: the bundle, the features behind it, and what changed.
+
+    ``flagged`` holds for each correction whether it was flagged before and is flagged now, bool
+    (n_corrections, 2); ``lent`` is the number of calibration images that became normals to learn
+    beside.
+    """
+
+    bundle: Bundle
+    features: StoredFeatures
+    learning: Learning
+    n_alarms: int
+    flagged: NDArray[np.bool_]
+    lent: int
+
+
+def learn_model(
+    bundle: Bundle,
+    stored: StoredFeatures,
+    corrections: Corrections,
+    *,
+    sample: ImageSet | None = None,
+    watcher: Watcher | None = None,
+) -> LearntModel:
+    """Learn from `corrections` and from all that `stored` holds of earlier ones.
+
+    Corrected images leave the calibration set: they were picked for their scores. A complete
+    `sample` of good images joins it. The threshold is chosen anew, by the policy that it had.
+
+    Raises
+    ------
+    InputError
+        If the bundle is no detector, or has no calibration images left.
+    """
+    watcher, config = watcher or Watcher(), bundle.config
+    point = config.operating_point
+    if config.job != "detect" or point is None:
+        raise InputError(
+            f"learn: the model must be a detector with a threshold. Got the job {config.job}. Fit"
+            " with --job detect."
+        )
+    check_fits(config, corrections.images)
+    before = bundle.graph.scorer
+    of_corrections = StoredFeatures.of_images(bundle, corrections.images, "defect")
+    scores_before = _scores(before, of_corrections.seen, config.batch_size)
+    was_flagged = (scores_before > point.threshold).numpy()
+    is_good = corrections.is_good
+    calibration = _Calibration.of(bundle, stored).without(of_corrections.pixels)
+    stored = stored.rows(~np.isin(stored.pixels.astype(str), of_corrections.pixels.astype(str)))
+    taught = joined(
+        [
+            stored.of("good", "defect"),
+            of_corrections.rows(is_good & was_flagged).as_part("good"),
+            of_corrections.rows(~is_good),
+        ]
+    )
+    normals, calibration, lent = _normals(stored, calibration)
+    if sample is not None and len(sample):
+        check_fits(config, sample)
+        calibration = calibration.joined_by(StoredFeatures.of_images(bundle, sample, "calibration"))
+    if not (~calibration.is_anomalous).any():
+        raise InputError(
+            "learn: there must be good calibration images to choose the threshold on. None is left."
+            " Add a complete sample of good images with --sample."
+        )
+    scorer = LearnedScorer(before.inner if isinstance(before, LearnedScorer) else before)
+    with torch.inference_mode():
+        good, defects = taught.of("good"), taught.of("defect")
+        learning = scorer.learn(
+            normals.seen,
+            torch.from_numpy(normals.parts == "held out"),
+            good=good.seen,
+            defects=defects.seen,
+            groups=torch.from_numpy(defects.groups),
+        )
+    lay_out(scorer)
+    graph = InferenceGraph(bundle.graph.prepare, scorer).eval()
+    scores = _scores(scorer, calibration.features.seen, config.batch_size).numpy()
+    learnt = replace(
+        bundle,
+        config=config.model_copy(update={"learnt": True}),
+        graph=graph,
+        calibration_scores=scores,
+        calibration_is_anomalous=calibration.is_anomalous,
+        calibration_groups=calibration.groups,
+    ).with_operating_point(_choose(point, scores, calibration, watcher))
+    assert learnt.config.operating_point is not None
+    now = _scores(scorer, of_corrections.seen, config.batch_size).numpy()
+    flagged = np.stack([was_flagged, now > learnt.config.operating_point.threshold], axis=1)
+    features = joined([normals, calibration.features, taught])
+    n_alarms = int((is_good & was_flagged).sum())
+    return LearntModel(learnt, features, learning, n_alarms, flagged, lent)
+
+
+@dataclass(frozen=True)
+class _Calibration:
+    """The calibration images as learning needs them."""
+
+    features: StoredFeatures
+    is_anomalous: NDArray[np.bool_]
+    groups: NDArray[np.int64] | None
+
+    @classmethod
+    def of(cls, bundle: Bundle, stored: StoredFeatures) -> _Calibration:
+        features = stored.of("calibration")
+        if len(features) != len(bundle.calibration_scores):
+            raise InputError(
+                f"learn: the features of {len(bundle.calibration_scores):,} calibration images must"
+                f" be known. Got those of {len(features):,}. Name the run's images with --source."
+            )
+        return cls(features, bundle.calibration_is_anomalous, bundle.calibration_groups)
+
+    def rows(self, chosen: NDArray[np.bool_]) -> _Calibration:
+        groups = None if self.groups is None else self.groups[chosen]
+        return _Calibration(self.features.rows(chosen), self.is_anomalous[chosen], groups)
+
+    def without(self, pixels: NDArray[Any]) -> _Calibration:
+        """All but these images, by their hashes."""
+        return self.rows(~np.isin(self.features.pixels.astype(str), pixels.astype(str)))
+
+    def joined_by(self, sample: StoredFeatures) -> _Calibration:
+        """These and a sample of good images, whose groups are new ones."""
+        groups = self.groups
+        if groups is not None:
+            groups = np.concatenate([groups, sample.groups + groups.max(initial=-1) + 1])
+        is_anomalous = np.concatenate([self.is_anomalous, np.zeros(len(sample), np.bool_)])
+        return _Calibration(joined([self.features, sample]), is_anomalous, groups)
+
+
+def _normals(
+    stored: StoredFeatures, calibration: _Calibration
+) -> tuple[StoredFeatures, _Calibration, int]:
+    """Normal images to learn beside, and the calibration images that are left.
+
+    A recipe that holds nothing out leaves too few: every second group of the good calibration
+    images is then lent, so that the threshold keeps images of its own.
+    """
+    normals = stored.of("train", "held out")
+    n_held_out, good = int((normals.parts == "held out").sum()), ~calibration.is_anomalous
+    enough_to_lend = good.sum() >= 2 * _FEWEST_HELD_OUT
+    if n_held_out >= (_FEWEST_HELD_OUT if enough_to_lend else _FEWEST_TO_SCALE):
+        return normals, calibration, 0
+    if good.sum() < 2 * _FEWEST_TO_SCALE:
+        raise InputError(
+            f"learn: there must be at least {2 * _FEWEST_TO_SCALE} good images that the model was"
+            f" not fitted on. Got {n_held_out + good.sum():,}. Fit on more images."
+        )
+    groups = np.arange(len(good)) if calibration.groups is None else calibration.groups
+    is_lent = good & (np.unique(groups, return_inverse=True)[1] % 2 == 1)
+    lent = calibration.features.rows(is_lent).as_part("held out")
+    return joined([normals, lent]), calibration.rows(~is_lent), int(is_lent.sum())
+
+
+def _choose(
+    point: OperatingPoint, scores: NDArray[np.float32], calibration: _Calibration, watcher: Watcher
+) -> OperatingPoint:
+    """The policy and the promise that there were; a number holds on the old scale alone."""
+    flags, groups = calibration.is_anomalous, calibration.groups
+    if isinstance(parse_policy(point.policy), Fixed):
+        watcher.note(
+            f"the threshold {point.policy} was set as a number, which means nothing on the new"
+            " scale of scores: the default policy chooses one"
+        )
+        return choose_operating_point(scores, flags, None, groups=groups)
+    try:
+        return choose_again(point, scores, flags, groups=groups)
+    except PolicyError:
+        if not isinstance(parse_policy(point.policy), FalseAlarms):
+            raise
+        chosen = choose_operating_point(
+            scores, flags, None, groups=groups, contamination=point.contamination
+        )
+        watcher.note(
+            f"the {int((~flags).sum()):,} good calibration images that are left cannot show"
+            f" {point.policy}: the promise is {chosen.policy} now. Add a complete sample of good"
+            " images with --sample"
+        )
+        return chosen
+
+
+def _scores(scorer: Any, seen: Seen, batch_size: int) -> Tensor:
+    """Scores by stored features, in the padded batches of the graph, so that no digit differs."""
+    if not isinstance(scorer, LearnedScorer):
+        return seen.score
+    made = []
+    with torch.inference_mode():
+        for start in range(0, len(seen.score), batch_size):
+            rows = torch.arange(start, start + batch_size).clamp(max=len(seen.score) - 1)
+            made.append(scorer.score_of(seen.rows(rows))[: len(seen.score) - start])
+    return torch.cat(made) if made else torch.zeros(0)

@@ -1,0 +1,161 @@
+"""`learning.json`: what a run has learnt from corrections, from whom, and what changed."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import ValidationError
+
+from residua._files import in_a_line, read_file, write_json
+from residua._text import count, few
+from residua.errors import BundleError
+from residua.records import Record
+from residua.runs.learning.corrections import Correction
+from residua.runs.run_folder import RunFolder
+
+
+class LearningRecord(Record):
+    """One step of learning.
+
+    ``parent`` is the run that learnt and ``parent_weights`` the SHA-256 of its weights; ``earlier``
+    are the corrections of steps before. ``weight`` is that of the head for labelled defects,
+    ``gain`` the ROC AUC that it adds on defects left out in turn, of ``n_groups`` that could be;
+    None where none could, or no weight was sure to gain. ``n_alarms`` good images had raised an
+    alarm and lower their likes. ``lent`` calibration images were taken as normals to learn beside.
+    """
+
+    format: Literal["residua-learning"] = "residua-learning"
+    format_version: Literal[1] = 1
+    date: str
+    parent: str
+    parent_weights: str
+    corrections: tuple[Correction, ...]
+    earlier: tuple[Correction, ...] = ()
+    n_alarms: int = 0
+    weight: float = 0.0
+    gain: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n_groups: int = 0
+    lent: int = 0
+    sampled: int = 0
+    threshold_before: float
+    threshold_after: float
+
+    @property
+    def pixels(self) -> list[str]:
+        """The hashes of all images that the run has learnt from."""
+        return [one.pixels for one in (*self.earlier, *self.corrections)]
+
+    def about_corrections(self) -> str:
+        """How many images, of which label, from whom."""
+        n_good = sum(one.label == "good" for one in self.corrections)
+        n_defects = len(self.corrections) - n_good
+        names = sorted({one.reviewer for one in self.corrections if one.reviewer})
+        who = f", by {few(names)}" if names else ""
+        n = count(len(self.corrections), "correction")
+        return f"{n}: {n_good:,} good, {n_defects:,} defective{who}"
+
+    def about_alarms(self) -> str | None:
+        """What the good ones teach; None where there are none."""
+        n_good = sum(one.label == "good" for one in self.corrections)
+        if not n_good:
+            return None
+        right = n_good - self.n_alarms
+        said = []
+        if self.n_alarms:
+            said.append(
+                f"{count(self.n_alarms, 'good image')} had raised a false alarm: images like"
+                f" {'it' if self.n_alarms == 1 else 'them'} score lower now"
+            )
+        if right:
+            said.append(
+                f"{count(right, 'good image')} had not been flagged, so there was nothing to learn"
+                f" from {'it' if right == 1 else 'them'}"
+            )
+        return ". ".join(said)
+
+    def about_defects(self) -> str | None:
+        """What the head for defects is worth; None where there are none."""
+        defects = [one for one in (*self.earlier, *self.corrections) if one.label == "defect"]
+        if not defects:
+            return None
+        start = f"{count(len(defects), 'labelled defect')}"
+        if self.n_groups < 2:
+            return (
+                f"{start}: too few to leave one out, so the head for them is not used. Unknown"
+                " kinds are found as before"
+            )
+        if not self.weight:
+            return (
+                f"{start}, each left out in turn: the head for them is not sure to help, so it is"
+                " not used"
+            )
+        gain, low, high = self.gain or 0.0, self.low or 0.0, self.high or 0.0
+        return (
+            f"{start}, each left out in turn: the head adds {gain:.3f} to ROC AUC"
+            f" [{low:.3f}, {high:.3f}] and is used with weight {self.weight:g}"
+        )
+
+    def about_parts(self) -> str | None:
+        """Which parts of the run the images leave; None where they are all new."""
+        n_test, n_calibration = (
+            sum(one.part == part for one in self.corrections) for part in ("test", "calibration")
+        )
+        n_trained = sum(
+            one.label == "defect" and one.part in ("train", "validation")
+            for one in self.corrections
+        )
+        said = []
+        if n_test:
+            said.append(f"{count(n_test, 'test image')} of the run left the test part")
+        if n_calibration:
+            said.append(f"{count(n_calibration, 'image')} left the calibration part")
+        if n_trained:
+            said.append(
+                f"{count(n_trained, 'defect')} had been trained on as normal: fit again without"
+            )
+        return "; ".join(said) or None
+
+    def about_right(self) -> str:
+        """Which of the corrected images are right now, and what that does not show."""
+        n = len(self.corrections)
+        before, after = (
+            sum(
+                flag == (one.label == "defect")
+                for one, flag in zip(self.corrections, flags, strict=True)
+            )
+            for flags in (
+                [one.flagged_before for one in self.corrections],
+                [one.flagged_after for one in self.corrections],
+            )
+        )
+        return (
+            f"{after:,} of {count(n, 'corrected image')} are right now; {before:,} were before."
+            " They taught the model, so this is no measure of how good it is"
+        )
+
+
+def write_record(folder: RunFolder, record: LearningRecord) -> None:
+    """Write `learning.json`."""
+    write_json(folder.path / "learning.json", record.model_dump(mode="json"))
+
+
+def read_record(folder: RunFolder) -> LearningRecord | None:
+    """What a run has learnt; None where it has not.
+
+    Raises
+    ------
+    BundleError
+        If the file is damaged.
+    """
+    path = folder.path / "learning.json"
+    if not path.exists():
+        return None
+    try:
+        return LearningRecord.model_validate_json(read_file(path))
+    except (ValidationError, OSError) as error:
+        what = error.errors()[0]["msg"] if isinstance(error, ValidationError) else in_a_line(error)
+        raise BundleError(
+            f"{path}: must be what `residua learn` wrote. Got: {what}. Learn again from the parent."
+        ) from None

@@ -1,0 +1,104 @@
+"""How much a head that learnt from labelled defects may add to a score.
+
+Each defect is left out in turn, and the weight is the one whose gain is surest.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+_WEIGHTS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0)
+_SURE = 0.8  # of a gain, before a weight is used
+_CONFIDENCE = 0.95  # of the interval that is told
+_MOST_LOST = 0.01  # of ROC AUC, for defects that the head does not know
+_MOST_FOLDS = 20
+
+
+class HeadWeight(NamedTuple):
+    """The weight of a head, and what it is worth on defects that were left out.
+
+    ``gain`` is the change of ROC AUC against held-out normals, with its interval of 95%; ``lost``
+    what defects lose that the head does not raise. All are None where there were too few groups of
+    defects to leave one out, or where no weight is sure to gain.
+    """
+
+    weight: float
+    gain: float | None = None
+    low: float | None = None
+    high: float | None = None
+    lost: float | None = None
+    n_groups: int = 0
+
+
+def choose_weight(
+    normals: tuple[Tensor, Tensor], defects: tuple[Tensor, Tensor], groups: Tensor
+) -> HeadWeight:
+    """The weight whose gain is surest: the highest lower bound (80%) above 0, else no weight.
+
+    A weight is not considered if defects that the head does not raise would lose more than .01 of
+    ROC AUC by the normal images that it does raise.
+
+    Parameters
+    ----------
+    normals, defects : (score, raise) each, float tensors (n,)
+        Standardised score, and what the head would add at weight 1, by a head that had not seen
+        the image.
+    groups : int64 tensor, (n_defects,)
+        Which defects belong together.
+
+    Examples
+    --------
+    >>> normals = torch.arange(100.0), torch.zeros(100)
+    >>> defects = torch.tensor([50.0, 60, 70, 80]), torch.full((4,), 40.0)
+    >>> chosen = choose_weight(normals, defects, torch.arange(4))
+    >>> chosen.weight, round(chosen.gain, 3)
+    (2.0, 0.345)
+    >>> choose_weight(normals, (defects[0], torch.zeros(4)), torch.arange(4)).weight
+    0.0
+    """
+    from scipy import stats
+
+    names, members = groups.unique(return_inverse=True)
+    n_groups = len(names)
+    if n_groups < 2 or not len(normals[0]):
+        return HeadWeight(0.0, n_groups=n_groups)
+    sizes = torch.bincount(members).double()
+
+    def by_group(values: Tensor) -> Tensor:
+        return torch.zeros(n_groups, dtype=torch.float64).index_add(0, members, values) / sizes
+
+    before = _places(normals[0], defects[0])
+    sure, wide = (
+        float(stats.t.ppf(share, n_groups - 1)) / math.sqrt(n_groups)
+        for share in (_SURE, 0.5 + _CONFIDENCE / 2)
+    )
+    best, surest = HeadWeight(0.0, n_groups=n_groups), 1e-9
+    for weight in _WEIGHTS:
+        raised = normals[0] + weight * normals[1]
+        gains = by_group(_places(raised, defects[0] + weight * defects[1]) - before)
+        lost = float((before - _places(raised, defects[0])).mean())
+        gain, spread = float(gains.mean()), float(gains.std())
+        if lost <= _MOST_LOST and gain - sure * spread > surest:
+            reach, surest = wide * spread, gain - sure * spread
+            best = HeadWeight(weight, gain, gain - reach, gain + reach, lost, n_groups)
+    return best
+
+
+def folds_of(groups: Tensor) -> Iterator[Tensor]:
+    """Groups that are left out together: one at a time, or a twentieth where there are many."""
+    names = groups.unique()
+    return iter(names.tensor_split(min(len(names), _MOST_FOLDS)))
+
+
+def _places(normals: Tensor, defects: Tensor) -> Tensor:
+    """The share of the normal images below each defect, ties counting half, float64 (n,)."""
+    ranked = normals.contiguous().sort().values
+    twice = torch.searchsorted(ranked, defects.contiguous()) + torch.searchsorted(
+        ranked, defects.contiguous(), right=True
+    )
+    return twice.double() / (2 * len(ranked))

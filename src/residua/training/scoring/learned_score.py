@@ -1,0 +1,284 @@
+"""A score that has learnt from corrections: another's, lowered or raised by what people said.
+
+The other scorer stays in the sum whole, so that kinds of defects that nobody showed are found as
+before. What may change a score by how much is decided on images that had no part in it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from residua.training.scoring.density import Gaussian
+from residua.training.scoring.head_weight import HeadWeight, choose_weight, folds_of
+from residua.training.scoring.places import so_many, tamed
+from residua.training.scoring.scorer import Scorer, ScorerAround, ScorerOutput, View, add_buffers
+from residua.training.synthesis.smoothing import resized
+
+_TOP = 0.04  # share of the places that stand out
+_ELSEWHERE = 1e-4  # weight of every other place, so that a flat map has weights too
+_COARSE = 8  # rows and columns of the map of a scorer without feature maps
+_MARGIN = 2.0  # spreads of normal images that the head has to leave before it counts
+_FOLDS = 5
+_FLOOR = 1e-2  # of the mean variance, without which engines that multiply out lose digits
+_ALIKE, _MOST_ALIKE = (0.3, 0.6), (0.4, 0.5)
+"""Of the corrected images, each compared with the others: from which quantile of the likeness on an
+image is lowered, and from which on in full. A likeness (cosine) of so much is always enough."""
+_LEAST_RANGE = 0.02
+_DEPTH = 0.9  # quantile of the corrected scores that is brought down to what is usual
+_TINY = 1e-6
+
+
+class Seen(NamedTuple):
+    """What an image is learnt by, a row per image.
+
+    score : float32 (n,), of the scorer that learns
+    marked : float32 (n, n_marked), features averaged over the places that stand out, or the code
+    overall : float32 (n, n_overall), features averaged over the image, or a coarse error map
+    """
+
+    score: Tensor
+    marked: Tensor
+    overall: Tensor
+
+    def rows(self, chosen: Tensor) -> Seen:
+        """These images alone."""
+        return Seen(*(part[chosen] for part in self))
+
+
+class Learning(NamedTuple):
+    """What came of corrections.
+
+    ``head`` says what the head for labelled defects is worth; None without any. ``n_good`` are the
+    corrected images whose likes are lowered.
+    """
+
+    head: HeadWeight | None
+    n_good: int
+
+
+def see(view: View) -> Seen:
+    """What the images of a view are learnt by.
+
+    The features of the 4% of the places that stand out in the map, each weighted by how far it
+    does, and of all places. Of a scorer that sees no places: its code, and its map at 8 x 8.
+    """
+    output, features = view
+    error_map = output.error_map[:, None]
+    coarse = resized(error_map, _COARSE, _COARSE).flatten(1)
+    if features is None:
+        return Seen(output.score, coarse, coarse)
+    flat = features.float().flatten(2)
+    if features.shape[2] == features.shape[3] == 1:
+        return Seen(output.score, flat[..., 0], coarse)
+    at_places = resized(error_map, features.shape[2], features.shape[3]).flatten(1)
+    # Weighted by how far a place stands out: engines whose last digits differ may choose others.
+    least = at_places.topk(so_many(_TOP, at_places.shape[1]) + 1, dim=1).values.amin(
+        1, keepdim=True
+    )
+    weights = (at_places - least).clamp(min=0) + _ELSEWHERE * at_places.abs().mean(1, keepdim=True)
+    # By a product: OpenVINO 2026 gets the mean of an axis less a constant wrong.
+    both = torch.stack([weights, torch.ones_like(weights)], dim=2)
+    marked, overall = (flat @ (both / both.sum(1, keepdim=True).clamp(min=_TINY**2))).unbind(2)
+    return Seen(output.score, marked, overall)
+
+
+class LearnedScorer(ScorerAround):
+    """Another scorer's score, less what is like corrected false alarms, plus a head for defects.
+
+    The inner score is standardised on held-out normals; what lies far out counts by its logarithm,
+    which leaves its order. An image whose features point the way of a corrected false alarm's is
+    lowered, at most down to what is usual and by no more than corrected images needed. The head is
+    the direction of the labelled defects in whitened features (linear discriminant analysis); it
+    only raises, and only what lies two spreads beyond normal images. Its weight comes from leaving
+    defects out in turn; see `residua.training.scoring.head_weight`.
+    """
+
+    base_mean: Tensor
+    base_spread: Tensor
+    level: Tensor
+    direction: Tensor
+    head_mean: Tensor
+    head_spread: Tensor
+    weight: Tensor
+    good: Tensor
+    alike: Tensor
+    depth: Tensor
+
+    def __init__(self, inner: Scorer, n_marked: int = 1, n_overall: int = 1) -> None:
+        super().__init__(inner)
+        self.marked, self.overall = (Gaussian(n, floor=_FLOOR) for n in (n_marked, n_overall))
+        n_features = n_marked + n_overall
+        zero, one = torch.tensor(0.0), torch.tensor(1.0)
+        add_buffers(
+            self,
+            base_mean=zero.clone(),
+            base_spread=one.clone(),
+            level=zero.clone(),
+            direction=torch.zeros(n_features),
+            head_mean=zero.clone(),
+            head_spread=one.clone(),
+            weight=zero.clone(),
+            good=torch.zeros(1, n_features),
+            alike=torch.tensor([1.0, 2.0]),  # no likeness lies above 1
+            depth=zero.clone(),
+        )
+
+    @property
+    def reconstructs(self) -> bool:
+        """As the inner scorer does."""
+        return self.inner.reconstructs
+
+    def forward(self, images: Tensor) -> ScorerOutput:
+        """Score prepared images; map and reconstruction are the inner scorer's."""
+        view = self.inner.view(images)
+        return view.output._replace(score=self.score_of(see(view)))
+
+    def view(self, images: Tensor) -> View:
+        """The inner scorer's view: corrections that come later are learnt by the same features."""
+        return self.inner.view(images)
+
+    def score_of(self, seen: Seen) -> Tensor:
+        """The score of images by what they are learnt by, (n,)."""
+        base, white = self._base(seen), self._white(seen)
+        raised = tamed((self._head(white) - _MARGIN).clamp(min=0)) * self.weight
+        return base - self._lowered(base, white) + raised
+
+    def learn(
+        self,
+        normals: Seen,
+        is_held_out: Tensor,
+        *,
+        good: Seen | None = None,
+        defects: Seen | None = None,
+        groups: Tensor | None = None,
+    ) -> Learning:
+        """Learn from corrected images beside normal ones that neither calibrate nor test.
+
+        Parameters
+        ----------
+        normals : Seen
+            Normal images; those of which the inner scorer was fitted give features alone.
+        is_held_out : bool tensor, (n_normals,)
+            Which of them the inner scorer was not fitted to, so that their scores count.
+        good : Seen, optional
+            Good images that raised a false alarm.
+        defects : Seen, optional
+            Labelled defects.
+        groups : int64 tensor, (n_defects,), optional
+            Which defects belong together and are left out together.
+        """
+        held_out = normals.rows(is_held_out)
+        self.base_mean = held_out.score.mean()
+        self.base_spread = held_out.score.std(correction=0).clamp(min=_TINY)
+        self._fit_whitening(normals)
+        self.level = self._base(held_out).median()
+        n_features = normals.marked.shape[1] + normals.overall.shape[1]
+        self.direction, self.good = torch.zeros(n_features), torch.zeros(1, n_features)
+        head = None
+        if defects is not None and len(defects.score):
+            head = self._learn_defects(normals, is_held_out, defects, groups)
+        n_good = 0 if good is None else len(good.score)
+        if good is not None and n_good:
+            self._learn_good(good)
+        return Learning(head, n_good)
+
+    def _fit_whitening(self, normals: Seen) -> None:
+        self.marked.fit(normals.marked)
+        self.overall.fit(normals.overall)
+
+    def _base(self, seen: Seen) -> Tensor:
+        return tamed((seen.score - self.base_mean) / self.base_spread)
+
+    def _white(self, seen: Seen) -> Tensor:
+        return torch.cat([self.marked.whiten(seen.marked), self.overall.whiten(seen.overall)], 1)
+
+    def _head(self, white: Tensor) -> Tensor:
+        """How far each image lies the way of the defects, in spreads of normal images."""
+        return (white @ self.direction - self.head_mean) / self.head_spread
+
+    def _lowered(self, base: Tensor, white: Tensor) -> Tensor:
+        likeness = (F.normalize(white, dim=1) @ self.good.T).amax(1)
+        low, full = self.alike
+        share = ((likeness - low) / (full - low)).clamp(0, 1)
+        return share * torch.minimum((base - self.level).clamp(min=0), self.depth)
+
+    def _learn_good(self, good: Seen) -> None:
+        """Keep the directions of corrected images, and how alike they are to each other."""
+        self.good = F.normalize(self._white(good), dim=1)
+        excess = (self._base(good) - self.level).clamp(min=0)
+        self.depth = excess.quantile(_DEPTH)
+        likeness = self.good @ self.good.T
+        likeness.fill_diagonal_(-1)
+        # One image says nothing of how alike its likes are.
+        nearest = likeness.amax(1) if len(likeness) > 2 else torch.ones(1)
+        low, full = (
+            nearest.quantile(share).clamp(max=most)
+            for share, most in zip(_ALIKE, _MOST_ALIKE, strict=True)
+        )
+        self.alike = torch.stack([low, torch.maximum(full, low + _LEAST_RANGE)])
+
+    def _learn_defects(
+        self, normals: Seen, is_held_out: Tensor, defects: Seen, groups: Tensor | None
+    ) -> HeadWeight:
+        """Fit the head and choose its weight, on normals and defects that it did not see."""
+        folds = _Folds(normals)
+        groups = torch.arange(len(defects.score)) if groups is None else groups
+        self.direction, own = folds.head(self, defects)
+        self.head_mean, self.head_spread = own.mean(), own.std(correction=0).clamp(min=_TINY)
+        unseen = torch.zeros(len(defects.score))
+        for fold in folds_of(groups):
+            is_left_out = torch.isin(groups, fold)
+            if bool(is_left_out.all()):
+                continue
+            direction, of_normals = folds.head(self, defects.rows(~is_left_out))
+            raised = self._white(defects.rows(is_left_out)) @ direction
+            unseen[is_left_out] = (raised - of_normals.mean()) / of_normals.std(correction=0).clamp(
+                min=_TINY
+            )
+        own = (own - self.head_mean) / self.head_spread
+        chosen = choose_weight(
+            (self._base(normals)[is_held_out], _beyond(own[is_held_out])),
+            (self._base(defects), _beyond(unseen)),
+            groups,
+        )
+        self.weight = torch.tensor(chosen.weight)
+        return chosen
+
+
+def _beyond(head: Tensor) -> Tensor:
+    return tamed((head - _MARGIN).clamp(min=0))
+
+
+class _Folds:
+    """Normal images in five folds, each with a whitening that the others gave."""
+
+    def __init__(self, normals: Seen) -> None:
+        n = len(normals.score)
+        generator = torch.Generator().manual_seed(0)
+        number = torch.randperm(n, generator=generator) % min(_FOLDS, n)
+        self.normals, self.parts = normals, []
+        for fold in range(int(number.max()) + 1):
+            rows, others = number == fold, number != fold
+            if bool(others.any()):
+                marked, overall = (
+                    Gaussian(part.shape[1], floor=_FLOOR)
+                    for part in (normals.marked, normals.overall)
+                )
+                marked.fit(normals.marked[others])
+                overall.fit(normals.overall[others])
+                self.parts.append((rows, marked, overall))
+
+    def head(self, scorer: LearnedScorer, defects: Seen) -> tuple[Tensor, Tensor]:
+        """The direction of defects, and how far normal images lie that way that had no part."""
+        of_normals = torch.zeros(len(self.normals.score))
+        for rows, marked, overall in self.parts:
+            white, way = (
+                torch.cat([marked.whiten(one.marked), overall.whiten(one.overall)], 1)
+                for one in (self.normals.rows(rows), defects)
+            )
+            of_normals[rows] = white @ F.normalize(way.mean(0), dim=0)
+        return F.normalize(scorer._white(defects).mean(0), dim=0), of_normals

@@ -1,0 +1,222 @@
+"""A run that learns from corrections becomes a new version, and says what it used and what
+changed."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from residua.errors import InputError, LabelError, OutputError
+from residua.images import load_images
+from residua.runs.compare import compare_runs
+from residua.runs.evaluate import evaluate_run
+from residua.runs.fit import fit_run
+from residua.runs.learning.features import StoredFeatures
+from residua.runs.learning.learn import learn_run, undo_learning
+from residua.runs.learning.record import read_record
+from residua.runs.trained_run import TrainedRun
+from residua.training.bundle import load_bundle, score_set
+from runs import add_image, options
+
+
+@pytest.fixture(scope="module")
+def parts_of(finished) -> dict[str, str]:
+    recorded = finished.read_images("path", "part")
+    return dict(zip(recorded["path"].tolist(), recorded["part"].tolist(), strict=True))
+
+
+@pytest.fixture(scope="module")
+def corrections(source, parts_of, tmp_path_factory) -> Path:
+    """Four test images, of which two are defects, one calibration image and three new defects."""
+    folder = tmp_path_factory.mktemp("corrections")
+    (folder / "good").mkdir()
+    (folder / "defect" / "corner").mkdir(parents=True)
+    for label, part, n in (("good", "test", 2), ("good", "calibration", 1), ("bad", "test", 2)):
+        some = [path for path, its in parts_of.items() if its == part and path.startswith(label)]
+        place = folder / ("good" if label == "good" else "defect/corner")
+        for path in sorted(some)[:n]:
+            shutil.copy(source / path, place / Path(path).name)
+    for number in range(3):
+        add_image(folder / "defect" / f"new{number}.png", number)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def learnt(finished, corrections, tmp_path_factory) -> TrainedRun:
+    out = tmp_path_factory.mktemp("learnt") / "run2"
+    learn_run(finished.path, str(corrections), out)
+    return TrainedRun(out)
+
+
+def test_every_fit_of_a_detector_stores_what_learning_needs(finished, source):
+    stored, bundle = StoredFeatures.load(finished), load_bundle(finished.bundle)
+    assert len(stored.of("calibration")) == len(bundle.calibration_scores)
+    assert np.allclose(stored.of("calibration").seen.score, bundle.calibration_scores)
+    hashes = set(load_images(str(source)).pixel_hashes.tolist())
+    assert set(stored.pixels.tolist()) <= hashes
+
+
+def test_a_reconstructor_stores_no_features(source, tmp_path):
+    run = fit_run(options(source, "reconstruct"), tmp_path / "run")
+    assert not (run.path / "features.npz").exists()
+    with pytest.raises(InputError, match="must be a detector"):
+        learn_run(run.path, str(source), tmp_path / "run2")
+
+
+def test_corrected_images_are_test_and_calibration_no_longer(finished, learnt, parts_of):
+    parts = learnt.read_images("part")["part"].tolist()
+    before = list(parts_of.values())
+    assert parts.count("corrected") == 5
+    assert parts.count("test") == before.count("test") - 4
+    assert parts.count("calibration") == before.count("calibration") - 1
+    old, new = (load_bundle(run.bundle).config.fingerprints for run in (finished, learnt))
+    assert old["test"] != new["test"]
+    assert old["calibration"] != new["calibration"]
+    assert old["train"] == new["train"]
+
+
+def test_the_record_says_who_was_corrected_and_what_changed(finished, learnt):
+    record = read_record(learnt)
+    assert record.parent_weights == finished.mark().weights
+    assert len(record.corrections) == 8
+    assert {one.kind for one in record.corrections if one.label == "defect"} == {"corner", None}
+    assert sum(one.part == "test" for one in record.corrections) == 4
+    assert record.threshold_after == learnt.mark().operating_point.threshold
+    scorer = load_bundle(learnt.bundle).graph.scorer
+    assert float(scorer.weight) == pytest.approx(record.weight)
+
+
+def test_the_threshold_is_chosen_on_the_scores_of_what_is_left(learnt, source):
+    bundle, recorded = load_bundle(learnt.bundle), learnt.read_images("path", "part")
+    images = load_images(str(source), normal="good")
+    held = set(recorded["path"][recorded["part"] == "calibration"].tolist())
+    stored = set(StoredFeatures.load(learnt).of("calibration").pixels.tolist())
+    rows = [
+        row
+        for row, (path, pixels) in enumerate(zip(images.paths, images.pixel_hashes, strict=True))
+        if path in held and pixels in stored
+    ]
+    scores = score_set(bundle, images[rows]).score
+    assert sorted(scores.tolist()) == pytest.approx(
+        sorted(bundle.calibration_scores.tolist()), abs=1e-6
+    )
+    assert len(rows) == len(bundle.calibration_scores)
+
+
+def test_the_new_version_is_judged_on_what_is_left_and_compared_with_its_parent(
+    finished, learnt, tmp_path
+):
+    shutil.copytree(finished.path, tmp_path / "old")
+    shutil.copytree(learnt.path, tmp_path / "new")
+    found = compare_runs([tmp_path / "old", tmp_path / "new"])
+    assert "new has learnt from old: 8 corrections: 3 good, 5 defective" in found.versions[0]
+    assert "They taught the model" in found.versions[0]
+    assert any("defects that are test images of both: old flags" in one for one in found.versions)
+    assert [one.severity for one in found.findings if one.code == "different-test-images"] == [
+        "note"
+    ]
+    same = compare_runs([tmp_path / "new", tmp_path / "old"])
+    assert [one.replace("new", "x") for one in same.versions] == [
+        one.replace("new", "x") for one in found.versions
+    ]
+
+
+def test_judging_corrected_images_is_an_error(learnt, corrections):
+    judged = evaluate_run(learnt.path, str(corrections))
+    reused = [one for one in judged.evaluation.findings if one.code == "test-reused"]
+    assert reused[0].severity == "error"
+    assert reused[0].measured["n_reused"] == 8
+
+
+def test_undo_brings_back_model_threshold_and_parts(finished, learnt, tmp_path):
+    shutil.copytree(learnt.path, tmp_path / "run2")
+    undo_learning(tmp_path / "run2")
+    again = TrainedRun(tmp_path / "run2")
+    assert again.mark() == finished.mark()
+    assert again.images.read_text() == finished.images.read_text()
+    assert len(StoredFeatures.load(again)) == len(StoredFeatures.load(finished))
+    with pytest.raises(InputError, match="a step of learning to undo"):
+        undo_learning(again.path)
+
+
+def test_what_was_learnt_before_is_kept_and_undone_step_by_step(learnt, tmp_path):
+    (tmp_path / "more" / "defect").mkdir(parents=True)
+    for number in range(3, 6):
+        add_image(tmp_path / "more" / "defect" / f"new{number}.png", number)
+    record = learn_run(learnt.path, str(tmp_path / "more"), tmp_path / "run3")
+    assert (len(record.corrections), len(record.earlier)) == (3, 8)
+    third = TrainedRun(tmp_path / "run3")
+    assert len(StoredFeatures.load(third).of("defect")) == 8
+    undo_learning(third.path)
+    assert third.mark() == learnt.mark()
+    assert read_record(third) == read_record(learnt)
+    undo_learning(third.path)
+    assert read_record(third) is None
+
+
+def test_without_stored_features_the_source_is_read_and_gives_the_same(
+    run, corrections, source, learnt, tmp_path
+):
+    (run.path / "features.npz").unlink()
+    learn_run(run.path, str(corrections), tmp_path / "run2", source=str(source))
+    first, second = (load_bundle(one / "bundle") for one in (learnt.path, tmp_path / "run2"))
+    assert np.allclose(first.calibration_scores, second.calibration_scores, atol=1e-5)
+    with pytest.raises(InputError, match="calibration images of the run must be there"):
+        learn_run(run.path, str(corrections), tmp_path / "run4", source=str(corrections))
+
+
+def test_a_manifest_tells_kinds_reviewers_and_notes(finished, source, tmp_path):
+    rows = [
+        ("bad/000.png", "defect", "scratch", "anna", "deep", "2026-01-05T10:00:00"),
+        ("good/003.png", "good", "", "ben", "dust", ""),
+        ("bad/001.png", "", "", "ben", "", ""),
+    ]
+    with (tmp_path / "corrections.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(("path", "label", "kind", "reviewer", "note", "time"))
+        writer.writerows(rows)
+    record = learn_run(
+        finished.path, str(tmp_path / "corrections.csv"), tmp_path / "run2", root=str(source)
+    )
+    first, second = record.corrections
+    assert (first.kind, first.reviewer, first.note) == ("scratch", "anna", "deep")
+    assert (second.label, second.kind, second.time) == ("good", None, None)
+    assert record.about_corrections() == "2 corrections: 1 good, 1 defective, by anna, ben"
+
+
+def test_one_picture_cannot_be_good_and_a_defect(finished, source, tmp_path):
+    for label in ("good", "defect"):
+        (tmp_path / "both" / label).mkdir(parents=True)
+        shutil.copy(source / "bad/000.png", tmp_path / "both" / label / "a.png")
+    with pytest.raises(LabelError, match="Got both for the same picture"):
+        learn_run(finished.path, str(tmp_path / "both"), tmp_path / "run2")
+    assert not (tmp_path / "run2").exists()
+
+
+def test_a_sample_joins_calibration_and_must_hold_no_corrected_image(
+    finished, corrections, tmp_path
+):
+    (tmp_path / "sample").mkdir()
+    for number in range(20, 26):
+        add_image(tmp_path / "sample" / f"{number}.png", number)
+    learn_run(finished.path, str(corrections), tmp_path / "run2", sample=str(tmp_path / "sample"))
+    without = load_bundle(finished.bundle).calibration_scores
+    assert len(load_bundle(tmp_path / "run2" / "bundle").calibration_scores) >= len(without) - 1
+    shutil.copy(corrections / "defect" / "new0.png", tmp_path / "sample")
+    with pytest.raises(InputError, match="must not hold corrected images"):
+        learn_run(
+            finished.path, str(corrections), tmp_path / "run3", sample=str(tmp_path / "sample")
+        )
+
+
+def test_the_run_that_learns_is_not_overwritten(finished, corrections):
+    before = (finished.bundle / "bundle.json").read_bytes()
+    with pytest.raises(OutputError, match="Got the run that learns"):
+        learn_run(finished.path, str(corrections), finished.path)
+    assert (finished.bundle / "bundle.json").read_bytes() == before
+    assert json.loads(before)["config"]["learnt"] is False

@@ -1,0 +1,125 @@
+"""Scores that learn from corrections: what a head is worth is decided on defects that were left
+out, what is like a false alarm is lowered, and all else keeps its order."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from residua.training.scoring.head_weight import choose_weight
+from residua.training.scoring.learned_score import LearnedScorer, Seen, see
+from residua.training.scoring.scorer import ErrorScorer, ScorerOutput, View
+
+N, D = 120, 6
+
+
+class Nothing(ErrorScorer):
+    """An inner scorer that is never asked."""
+
+    def __init__(self):
+        super().__init__(torch.nn.Identity(), "squared", logits=False)
+
+
+def seen(n: int, *, shift: int | None = None, by: float = 6.0, score: float = 0.0, seed: int = 0):
+    """Images of noise; those with a `shift` stand out along one feature, and score higher."""
+    generator = torch.Generator().manual_seed(1000 + seed)
+    marked, overall = torch.randn(2, n, D, generator=generator)
+    if shift is not None:
+        marked[:, shift] += by
+    return Seen(torch.randn(n, generator=generator) + score, marked, overall)
+
+
+def area(scorer, normals, defects) -> float:
+    below = scorer.score_of(normals)[:, None] < scorer.score_of(defects)[None]
+    return float(below.double().mean())
+
+
+def taught(n_defects: int = 0, n_good: int = 0, **more) -> tuple[LearnedScorer, object]:
+    scorer = LearnedScorer(Nothing())
+    learning = scorer.learn(
+        seen(N),
+        torch.arange(N) < N // 2,
+        defects=seen(n_defects, shift=0, seed=1) if n_defects else None,
+        good=seen(n_good, shift=1, by=12, score=5, seed=2) if n_good else None,
+        **more,
+    )
+    return scorer, learning
+
+
+def test_without_corrections_the_order_of_scores_stays():
+    scorer, _ = taught()
+    images = seen(50, seed=5)
+    assert torch.equal(scorer.score_of(images).argsort(), images.score.argsort())
+
+
+def test_ten_defects_raise_their_kind_and_leave_other_kinds_as_they_were():
+    plain, (scorer, learning) = taught()[0], taught(10)
+    normals, known, other = (
+        seen(300, seed=6),
+        seen(100, shift=0, seed=7),
+        seen(100, shift=3, seed=8),
+    )
+    assert learning.head.weight > 0
+    assert learning.head.low <= learning.head.gain <= learning.head.high
+    assert area(scorer, normals, known) > area(plain, normals, known) + 0.2
+    assert area(scorer, normals, other) > area(plain, normals, other) - 0.01
+
+
+@pytest.mark.parametrize("n_defects", [1, 2])
+def test_one_group_of_defects_is_not_enough_for_a_head(n_defects):
+    scorer, learning = taught(n_defects, groups=torch.zeros(n_defects, dtype=torch.int64))
+    assert (learning.head.weight, learning.head.gain, learning.head.n_groups) == (0.0, None, 1)
+    assert float(scorer.weight) == 0
+
+
+def test_defects_that_look_like_normal_images_get_no_weight():
+    scorer = LearnedScorer(Nothing())
+    head = scorer.learn(seen(N), torch.arange(N) < N // 2, defects=seen(10, seed=11)).head
+    assert head.weight == 0
+
+
+def test_views_of_one_defect_count_once():
+    normals = torch.linspace(-2, 2, 80), torch.zeros(80)
+    defects = torch.zeros(8), torch.tensor([3.0] * 7 + [0.0])
+    alone = choose_weight(normals, defects, torch.arange(8))
+    as_two = choose_weight(normals, defects, torch.tensor([0] * 7 + [1]))
+    assert alone.weight > 0
+    assert as_two.weight == 0
+
+
+def test_false_alarms_are_lowered_with_their_likes_and_defects_keep_what_they_have():
+    plain, scorer = taught()[0], taught(n_good=20)[0]
+    likes, defects = (
+        seen(100, shift=1, by=12, score=5, seed=12),
+        seen(100, shift=4, score=5, seed=13),
+    )
+    threshold = plain.score_of(seen(400, seed=14)).quantile(0.95)
+    again = scorer.score_of(seen(400, seed=14)).quantile(0.95)
+    assert (plain.score_of(likes) > threshold).double().mean() > 0.9
+    assert (scorer.score_of(likes) > again).double().mean() < 0.3
+    before = (plain.score_of(defects) > threshold).double().mean()
+    assert (scorer.score_of(defects) > again).double().mean() > before - 0.05
+
+
+def test_nothing_is_lowered_below_what_is_usual():
+    scorer = taught(n_good=20)[0]
+    likes = seen(100, shift=1, by=12, score=5, seed=12)
+    base = scorer._base(likes)
+    assert torch.all(scorer.score_of(likes) >= torch.minimum(base, scorer.level) - 1e-6)
+
+
+def test_features_come_from_the_places_that_stand_out():
+    features = torch.zeros(1, 2, 10, 10)
+    features[0, 0, 3, 4] = 7.0
+    error_map = torch.zeros(1, 20, 20)
+    error_map[0, 6:8, 8:10] = 1.0
+    output = ScorerOutput(torch.zeros(1), error_map, torch.zeros(1, 1, 20, 20))
+    found = see(View(output, features))
+    assert found.marked[0, 0] > 4  # the mark, which is one of a hundred places
+    assert found.marked[0, 1] == 0
+    assert found.overall[0].tolist() == pytest.approx([0.07, 0.0])
+    flat = see(View(output._replace(error_map=torch.zeros(1, 20, 20)), features))
+    assert flat.marked.isfinite().all()
+    code = see(View(output, torch.ones(1, 5, 1, 1)))
+    assert (code.marked.shape, code.overall.shape) == ((1, 5), (1, 64))
+    assert see(View(output, None)).marked.shape == (1, 64)
