@@ -13,11 +13,13 @@ import pytest
 
 from residua.errors import InputError, LabelError, OutputError
 from residua.images import load_images
+from residua.images.tiling import Tiling
 from residua.runs.compare import compare_runs
 from residua.runs.evaluate import evaluate_run
 from residua.runs.fit import fit_run
 from residua.runs.learning.features import StoredFeatures
 from residua.runs.learning.learn import learn_run, undo_learning
+from residua.runs.learning.model import check_learns
 from residua.runs.learning.record import read_record
 from residua.runs.trained_run import TrainedRun
 from residua.training.bundle import load_bundle, score_set
@@ -66,6 +68,12 @@ def test_a_reconstructor_stores_no_features(source, tmp_path):
     assert not (run.path / "features.npz").exists()
     with pytest.raises(InputError, match="must be a detector"):
         learn_run(run.path, str(source), tmp_path / "run2")
+
+
+def test_a_model_that_sees_parts_of_images_cannot_learn(finished):
+    config = load_bundle(finished.bundle).config.model_copy(update={"tiling": Tiling()})
+    with pytest.raises(InputError, match="must see whole images"):
+        check_learns(config)
 
 
 def test_corrected_images_are_test_and_calibration_no_longer(finished, learnt, parts_of):

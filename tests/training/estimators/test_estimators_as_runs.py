@@ -212,5 +212,6 @@ def test_a_detector_learns_and_is_saved_as_a_run_that_can_learn_again(digits, tm
     assert np.array_equal(again.anomaly_scores(digits.test), better.anomaly_scores(digits.test))
     more = again.learn(defects=ones[12:16])
     assert len(more._features.of("defect")) == 16
+    assert again.fit(digits.train)._features is None
     with pytest.raises(InputError, match="must hold images"):
         detector.learn()

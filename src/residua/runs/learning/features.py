@@ -143,8 +143,11 @@ def joined(some: list[StoredFeatures]) -> StoredFeatures:
 def keep_features(
     folder: RunFolder, bundle: Bundle, parts: Mapping[str, ImageSet], watcher: Watcher
 ) -> None:
-    """Compute and store the features of a detector's fit, unless they would take too much."""
-    if bundle.config.job != "detect":
+    """Compute and store the features of a detector's fit, unless they would take too much.
+
+    A detector that sees tiles or a region cannot learn yet, so nothing is stored of it.
+    """
+    if bundle.config.job != "detect" or bundle.config.is_framed:
         return
     calibration = parts.get("calibration")
     if calibration is not None and len(calibration):

@@ -19,7 +19,7 @@ from residua.images.hashing import of_hex
 from residua.records import now
 from residua.runs.learning.corrections import Correction, Corrections, read_corrections
 from residua.runs.learning.features import StoredFeatures, joined
-from residua.runs.learning.model import LearntModel, learn_model
+from residua.runs.learning.model import LearntModel, check_learns, learn_model
 from residua.runs.learning.record import LearningRecord, read_record, write_record
 from residua.runs.open_run import is_wrapped
 from residua.runs.origin import Origin
@@ -67,6 +67,7 @@ def learn_run(
     _check_place(fresh, folder)
     state, bundle = folder.read_finished(), load_bundle(folder.bundle)
     origin = folder.origin()
+    check_learns(bundle.config)
     read = read_corrections(corrections, origin, bundle.config.normal, root=root, watcher=watcher)
     recorded = folder.read_images()
     parts = dict(zip(recorded["pixels"].tolist(), recorded["part"].tolist(), strict=True))

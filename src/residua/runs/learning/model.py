@@ -20,7 +20,7 @@ from residua.thresholds import parse_policy
 from residua.thresholds.defaults import choose_again, choose_operating_point
 from residua.thresholds.false_alarms import FalseAlarms
 from residua.thresholds.fixed import Fixed
-from residua.training.bundle import Bundle, check_fits
+from residua.training.bundle import Bundle, BundleConfig, check_fits
 from residua.training.scoring.graph import InferenceGraph, lay_out
 from residua.training.scoring.learned_score import LearnedScorer, Learning, Seen
 
@@ -65,12 +65,7 @@ def learn_model(
         If the bundle is no detector, or has no calibration images left.
     """
     watcher, config = watcher or Watcher(), bundle.config
-    point = config.operating_point
-    if config.job != "detect" or point is None:
-        raise InputError(
-            f"learn: the model must be a detector with a threshold. Got the job {config.job}. Fit"
-            " with --job detect."
-        )
+    point = check_learns(config)
     check_fits(config, corrections.images)
     before = bundle.graph.scorer
     of_corrections = StoredFeatures.of_images(bundle, corrections.images, "defect")
@@ -122,6 +117,28 @@ def learn_model(
     features = joined([normals, calibration.features, taught])
     n_alarms = int((is_good & was_flagged).sum())
     return LearntModel(learnt, features, learning, n_alarms, flagged, lent)
+
+
+def check_learns(config: BundleConfig) -> OperatingPoint:
+    """The operating point of a model that can learn.
+
+    Raises
+    ------
+    InputError
+        If it is no detector, or sees parts of images.
+    """
+    point = config.operating_point
+    if config.job != "detect" or point is None:
+        raise InputError(
+            f"learn: the model must be a detector with a threshold. Got the job {config.job}. Fit"
+            " with --job detect."
+        )
+    if config.is_framed:
+        raise InputError(
+            "learn: the model must see whole images. This one sees tiles, or a region, and cannot"
+            " learn yet. Fit without --tiles and --region."
+        )
+    return point
 
 
 @dataclass(frozen=True)

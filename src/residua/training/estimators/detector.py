@@ -19,7 +19,7 @@ from residua.records import OperatingPoint
 from residua.runs.learning.corrections import corrections_of_arrays
 from residua.runs.learning.features import StoredFeatures
 from residua.runs.learning.learn import corrected_record
-from residua.runs.learning.model import learn_model
+from residua.runs.learning.model import check_learns, learn_model
 from residua.runs.progress import Watcher
 from residua.runs.trained_run import TrainedRun
 from residua.thresholds.defaults import choose_operating_point
@@ -152,6 +152,7 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
         """
         if calibration is None and (isinstance(y, ImageSet) or np.ndim(y) >= 3):
             y, calibration = None, y
+        self._features = None
         train = as_image_set(X)
         _refuse_anomalies(y)
         normals, left_out = normals_of(train)
@@ -250,8 +251,8 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
                 "OneClassDetector.learn: good= or defects= must hold images. Got none."
             )
         corrections = corrections_of_arrays(named)
-        if self._features is None and self._parts is not None:
-            self._features = StoredFeatures.of_fit(self._fitted(), self._parts)
+        check_learns(self._fitted().config)
+        self._keep_features()
         if self._features is None:
             raise InputError(
                 "OneClassDetector.learn: the features of the calibration images must be known."
@@ -276,8 +277,7 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
     def save(self, folder: str | Path) -> Path:
         """Write a RUN that every command takes, `residua learn` included; `load` reads it back."""
         path = super().save(folder)
-        if self._features is None and self._parts is not None:
-            self._features = StoredFeatures.of_fit(self._fitted(), self._parts)
+        self._keep_features()
         if self._features is not None:
             self._features.save(TrainedRun(path))
         return path
@@ -289,6 +289,12 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
         run = TrainedRun(Path(folder))
         detector._features = StoredFeatures.load(run) if run.exists() else None
         return detector
+
+    def _keep_features(self) -> None:
+        """What learning needs of the images of `fit`, as long as they are known."""
+        bundle = self._fitted()
+        if self._features is None and self._parts is not None and not bundle.config.is_framed:
+            self._features = StoredFeatures.of_fit(bundle, self._parts)
 
     def _labelled(self, X: Any, y: Any) -> ImageSet:
         """Labels of 0 and 1 mean normal and anomalous, as in `fit`."""
