@@ -12,6 +12,7 @@ from PIL import Image
 from residua.errors import ImageError
 from residua.images import load_images
 from residua.images.decoding import decode, quiet_pillow
+from residua.images.samples import samples_of
 
 LIMIT = 1_000_000
 
@@ -68,6 +69,15 @@ def test_an_opaque_alpha_channel_changes_nothing_and_is_not_noted():
     found = decode(encoded(Image.fromarray(pixels)), LIMIT)
     assert "alpha" not in found.done
     assert np.array_equal(found.pixels, pixels[..., :3])
+
+
+@pytest.mark.parametrize("mode", ["P", "CMYK", "YCbCr", "RGB", "1", "L"])
+def test_a_large_image_is_converted_in_strips_as_it_would_be_whole(mode, monkeypatch):
+    drawn = np.random.default_rng(0).integers(0, 256, (23, 10, 3)).astype(np.uint8)
+    image = Image.fromarray(drawn).convert(mode)
+    whole = np.asarray(image.convert("L" if mode in {"1", "L"} else "RGB"))
+    monkeypatch.setattr("residua.images.samples._STRIP", 40)
+    np.testing.assert_array_equal(samples_of(image, b"").values.squeeze(), whole)
 
 
 def test_a_palette_becomes_its_colours_and_its_transparent_entry_black():

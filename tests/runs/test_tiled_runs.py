@@ -144,6 +144,18 @@ def test_pixels_outside_the_region_count_nowhere(run, source):
     assert one.score[0] == other.score[0] and one.columns["mse"][0] == other.columns["mse"][0]
 
 
+def test_images_of_another_size_are_told_and_the_region_scales_with_them(run, source, tmp_path):
+    (tmp_path / "larger").mkdir()
+    image = Image.open(source.parent / "test-good-0.png")
+    image.resize((96, 64), Image.Resampling.BILINEAR).save(tmp_path / "larger" / "a.png")
+    told: list[str] = []
+    evaluate_run(run.path, str(tmp_path / "larger"), watcher=Watcher(on_note=told.append))
+    assert any("1 image of other sizes" in one and "scale with each image" in one for one in told)
+    larger = np.asarray(Image.open(tmp_path / "larger" / "a.png"))[..., None]
+    error_map = run.model().engine.score([larger], maps=True).maps[0]
+    assert error_map.shape == (64, 96) and error_map[:, 16:].all() and not error_map[:, :16].any()
+
+
 def test_the_file_of_a_model_with_a_region_takes_the_box_around_it(source, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
     (tmp_path / "region.json").write_text(

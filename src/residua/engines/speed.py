@@ -23,6 +23,7 @@ def images_a_second(
     batches: Sequence[int],
     *,
     turns: int = _TURNS,
+    tiles: int = 1,
     on_turn: Callable[[int, int], None] | None = None,
 ) -> dict[str, dict[int, float]]:
     """Median images a second of each engine at each batch size.
@@ -30,11 +31,12 @@ def images_a_second(
     They take turns, so that a busy moment hits all alike.
 
     Score and decision only, from decoded images in memory. Fewer images than a batch are repeated
-    to fill it.
+    to fill it. Where an image is seen in `tiles`, a batch holds as many images as make its size.
     """
+    lengths = {n: max(1, n // tiles) for n in batches}
     pictures = {
-        n: list(islice(cycle(images[row] for row in range(min(n, len(images)))), n))
-        for n in batches
+        n: list(islice(cycle(images[row] for row in range(min(length, len(images)))), length))
+        for n, length in lengths.items()
     }
     for engine in engines.values():
         for batch in pictures.values():

@@ -21,6 +21,7 @@ _SIXTEEN = ("RGB;16", "RGBA;16", "RGBX;16")
 _SIZ = b"\xff\x4f\xff\x51"  # begins a JPEG 2000 codestream; 42 bytes further stands the precision
 _PRECISION = 42  # bytes from the marker SIZ to the first component's precision
 _WHITE, _OPAQUE = 65535, 255
+_STRIP = 1 << 22  # pixels
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,18 @@ def samples_of(image: Image.Image, data: bytes) -> Samples:
             pixels[..., :3], None, _if_transparent(pixels[..., 3] / np.float32(_OPAQUE)), is_deep
         )
     if image.mode in {"1", "L"}:
-        return Samples(np.asarray(image.convert("L"))[..., np.newaxis], is_reduced=is_deep)
-    return Samples(np.asarray(image.convert("RGB")), is_reduced=is_deep)
+        return Samples(_in_strips(image, "L")[..., np.newaxis], is_reduced=is_deep)
+    return Samples(_in_strips(image, "RGB"), is_reduced=is_deep)
+
+
+def _in_strips(image: Image.Image, mode: str) -> NDArray[np.uint8]:
+    """The image in another mode; converted whole, a large one would lie in memory four times."""
+    values = np.empty((image.height, image.width, *((3,) if mode == "RGB" else ())), np.uint8)
+    n_rows = max(1, _STRIP // image.width)
+    for top in range(0, image.height, n_rows):
+        strip = image.crop((0, top, image.width, min(image.height, top + n_rows)))
+        values[top : top + n_rows] = np.asarray(strip.convert(mode))
+    return values
 
 
 def _deep_colour(image: Image.Image, data: bytes, raw: str | None) -> NDArray[np.uint16] | None:

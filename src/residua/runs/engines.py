@@ -159,6 +159,7 @@ def measure_engines(
         images,
         _BATCHES,
         on_turn=watcher.on_read,
+        tiles=bundle.config.framing.tiling.n_places,
     )
     for name, card in cards.items():
         write_card(card.model_copy(update={"speed": _speed(speeds, name)}), folder.export)

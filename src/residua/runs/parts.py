@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from residua._text import count
 from residua.errors import BundleError, InputError, LabelError, SourceError
 from residua.findings import (
     Checks,
@@ -179,6 +180,7 @@ class RunImages:
         labels may be missing.
         """
         images = self.origin.load_other(source, self.watcher, self.memory_megabytes, bits=bits)
+        self._tell_of_sizes(images)
         if images.labels is None:
             return images
         normal = self.model.facts.normal
@@ -190,6 +192,19 @@ class RunImages:
                 " normal"
             )
         return images
+
+    def _tell_of_sizes(self, images: ImageSet) -> None:
+        """Say so where tiles and a region were chosen for images of other sizes."""
+        looks = self.model.calibration.looks
+        if not self.model.facts.is_framed or "height" not in looks:
+            return
+        low, high = ([looks[side][end] for side in ("height", "width")] for end in (0, 1))
+        n_other = int(((images.sizes < low) | (images.sizes > high)).any(axis=1).sum())
+        if n_other:
+            self.watcher.note(
+                f"{count(n_other, 'image')} of other sizes than the calibration images: tiles and"
+                " region scale with each image"
+            )
 
     def parts_of(self, own: ImageSet) -> NDArray[Any]:
         """The part that each image of the run's own source had when the run was made, ``new`` where
