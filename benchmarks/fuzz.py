@@ -112,6 +112,8 @@ def targets(run: Path) -> list[Target]:
                 ("run.json", "run.json", read_state, bytes),
                 ("images.csv", "images.csv", read_parts, bytes),
                 ("training.npz", "training.npz", read_training, bytes),
+                ("features.npz", "features.npz", read_features, bytes),
+                ("learning.json", "learning.json", read_learning, bytes),
                 ("evaluation.json", "evaluation.json", read_report, bytes),
                 ("evidence.npz", "evidence.npz", read_report, bytes),
                 ("bundle.json", "bundle/bundle.json", read_bundle, bytes),
@@ -219,6 +221,20 @@ def read_training(run: Path) -> object:
     from residua.runs.trained_run import TrainedRun
 
     return TrainedRun(run).read_training()
+
+
+def read_features(run: Path) -> object:
+    from residua.runs.learning.features import StoredFeatures
+    from residua.runs.trained_run import TrainedRun
+
+    return StoredFeatures.load(TrainedRun(run)) or "of another model"
+
+
+def read_learning(run: Path) -> object:
+    from residua.runs.learning.record import read_record
+    from residua.runs.trained_run import TrainedRun
+
+    return read_record(TrainedRun(run))
 
 
 def read_report(run: Path) -> object:
@@ -399,7 +415,10 @@ def make_run(folder: Path) -> Path:
     from residua.runs.engines import export_run
     from residua.runs.evaluate import evaluate_run
     from residua.runs.fit import fit_run
+    from residua.runs.learning.corrections import Correction
+    from residua.runs.learning.record import LearningRecord, write_record
     from residua.runs.report import report_run
+    from residua.runs.trained_run import TrainedRun
     from residua.training.fitting.options import make_options
 
     options = make_options(
@@ -415,6 +434,10 @@ def make_run(folder: Path) -> Path:
     evaluate_run(run)
     report_run(run, run / "report.html")
     export_run(run, KINDS["onnx"])
+    said = Correction(path="a.png", label="defect", kind="scratch", pixels="0" * 32)
+    facts = {"date": "2026-01-05", "parent": "run", "parent_weights": "0" * 64}
+    record = LearningRecord(**facts, corrections=(said,), threshold_before=1, threshold_after=2)
+    write_record(TrainedRun(run), record)
     return run
 
 

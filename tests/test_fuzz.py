@@ -22,7 +22,8 @@ from residua.errors import ResiduaError
 NAMES = [
     "images.png", "x-images-idx3-ubyte", "x-images-idx3-ubyte.gz", "x.npy", "x.npz", "manifest.csv",
     "shard.tar", "scores.csv",
-    "scores.npy", "run.json", "images.csv", "training.npz", "evaluation.json", "evidence.npz",
+    "scores.npy", "run.json", "images.csv", "training.npz", "features.npz", "learning.json",
+    "evaluation.json", "evidence.npz",
     "bundle.json",
     "bundle.json, its checksum right", "model.safetensors", "request.form", "x.parquet",
     "report.html",
@@ -111,6 +112,8 @@ IN_A_RUN = {
     "run.json": fuzz.read_state,
     "images.csv": fuzz.read_parts,
     "training.npz": fuzz.read_training,
+    "features.npz": fuzz.read_features,
+    "learning.json": fuzz.read_learning,
     "evaluation.json": fuzz.read_report,
     "evidence.npz": fuzz.read_report,
     "bundle/bundle.json": fuzz.read_bundle,

@@ -116,9 +116,9 @@ class StoredFeatures:
             seen = Seen(*(torch.from_numpy(columns[name]) for name in Seen._fields))
             parts = np.array([PARTS[number] for number in columns["part"]], object)
             found = cls(seen, parts, columns["pixels"].astype(object), columns["groups"])
-        except (KeyError, IndexError, TypeError, ValueError) as error:
+        except (KeyError, IndexError, TypeError, ValueError, OSError) as error:
             raise _damaged(folder) from error
-        if len({len(parts), len(found.pixels), len(found.groups), *map(len, seen)}) > 1:
+        if not _holds(found):
             raise _damaged(folder)
         return found
 
@@ -161,6 +161,19 @@ def keep_features(
             )
             return
     StoredFeatures.of_fit(bundle, parts).save(folder)
+
+
+def _holds(found: StoredFeatures) -> bool:
+    """Whether all columns are of the same images, and hold finite numbers of their kind."""
+    lengths = {len(found.parts), len(found.pixels), len(found.groups), *map(len, found.seen)}
+    return (
+        len(lengths) == 1
+        and [values.ndim for values in found.seen] == [1, 2, 2]
+        and all(v.dtype == torch.float32 and bool(v.isfinite().all()) for v in found.seen)
+        and found.pixels.ndim == 1
+        and found.groups.ndim == 1
+        and found.groups.dtype == np.int64
+    )
 
 
 def _path(folder: RunFolder) -> Path:
