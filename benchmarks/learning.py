@@ -47,7 +47,7 @@ LABELLED, DRAWS = (1, 3, 5, 10), 10
 CORRECTED, ALARM_DRAWS, SMUDGED = 20, 5, 90
 KINDS_OF_GARMENTS = 3
 ALARMS = 0.05
-BOUND, CALIBRATED, STREAM, PROMISE_DRAWS = "false-alarms<=0.05", 300, 400, 20
+BOUND, CALIBRATED, STREAM, PROMISE_DRAWS = "false-alarms<=0.05", 300, 400, 100
 SETS = ("tiles", "commutators", "garments 0", "garments 4", "garments 5")
 
 

@@ -228,3 +228,15 @@ def test_the_run_that_learns_is_not_overwritten(finished, corrections):
         learn_run(finished.path, str(corrections), finished.path)
     assert (finished.bundle / "bundle.json").read_bytes() == before
     assert json.loads(before)["config"]["learnt"] is False
+
+
+def test_calibration_lends_images_where_training_holds_none_out(source, corrections, tmp_path):
+    asked = options(source, recipe="pca", recipe_options={}, settings={"epochs": None})
+    run = fit_run(asked, tmp_path / "run")
+    record = learn_run(run.path, str(corrections), tmp_path / "run2")
+    learnt, parts = TrainedRun(tmp_path / "run2"), run.read_images("part")["part"].tolist()
+    left = learnt.read_images("part")["part"].tolist()
+    assert record.lent > 0
+    assert left.count("validation") == record.lent
+    assert left.count("calibration") == len(load_bundle(learnt.bundle).calibration_scores)
+    assert left.count("calibration") < parts.count("calibration") - record.lent + 1

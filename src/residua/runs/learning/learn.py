@@ -86,7 +86,7 @@ def learn_run(
         sampled=0 if sampled is None else len(sampled),
         **_of_learning(learnt),
     )
-    rows = _rows(recorded, set(record.pixels), sampled)
+    rows = _rows(recorded, set(record.pixels), set(learnt.lent.tolist()), sampled)
     with fresh.locked():
         for name in _COPIED:
             if (folder.path / name).exists():
@@ -233,7 +233,7 @@ def _still_true(earlier: LearningRecord, corrections: Corrections) -> tuple[Corr
 
 def _of_learning(learnt: LearntModel) -> dict[str, Any]:
     head = learnt.learning.head
-    told = {"n_alarms": learnt.n_alarms, "lent": learnt.lent}
+    told = {"n_alarms": learnt.n_alarms, "lent": len(learnt.lent)}
     if head is None:
         return told
     return told | {
@@ -245,19 +245,29 @@ def _of_learning(learnt: LearntModel) -> dict[str, Any]:
     }
 
 
-def corrected_record(record: RunRecord, corrections: Corrections) -> RunRecord:
+def corrected_record(record: RunRecord, corrections: Corrections, learnt: LearntModel) -> RunRecord:
     """A run in memory whose corrected images are of no part that is judged."""
-    rows = _rows(record.images, {one.pixels for one in corrections.said}, None)
+    corrected, lent = {one.pixels for one in corrections.said}, set(learnt.lent.tolist())
+    rows = _rows(record.images, corrected, lent, None)
     return replace(record, images=image_columns(rows))
 
 
 def _rows(
-    recorded: Mapping[str, NDArray[Any]], corrected: set[str], sample: ImageSet | None
+    recorded: Mapping[str, NDArray[Any]],
+    corrected: set[str],
+    lent: set[str],
+    sample: ImageSet | None,
 ) -> list[tuple[Any, ...]]:
-    """`images.csv` of the new version: corrected images are of no part that is judged."""
-    is_corrected = np.array([one in corrected for one in recorded["pixels"].tolist()], np.bool_)
+    """`images.csv` of the new version: corrected images are of no part that is judged, and those
+    that calibration lent are validation images.
+    """
+    is_corrected, is_lent = (
+        np.array([one in some for one in recorded["pixels"].tolist()], np.bool_)
+        for some in (corrected, lent)
+    )
     is_held = np.isin(recorded["part"].astype(str), ("test", "calibration"))
     part = recorded["part"].copy()
+    part[is_lent & is_held] = "validation"
     part[is_corrected & is_held] = TAUGHT
     rows = list(zip(*({**recorded, "part": part}).values(), strict=True))
     return rows + ([] if sample is None else list(image_rows({"calibration": sample})))

@@ -34,7 +34,7 @@ class LearntModel:
     """What came of learning: the bundle, the features behind it, and what changed.
 
     ``flagged`` holds for each correction whether it was flagged before and is flagged now, bool
-    (n_corrections, 2); ``lent`` is the number of calibration images that became normals to learn
+    (n_corrections, 2); ``lent`` are the hashes of calibration images that became normals to learn
     beside.
     """
 
@@ -43,7 +43,7 @@ class LearntModel:
     learning: Learning
     n_alarms: int
     flagged: NDArray[np.bool_]
-    lent: int
+    lent: NDArray[Any]
 
 
 def learn_model(
@@ -178,7 +178,7 @@ class _Calibration:
 
 def _normals(
     stored: StoredFeatures, calibration: _Calibration
-) -> tuple[StoredFeatures, _Calibration, int]:
+) -> tuple[StoredFeatures, _Calibration, NDArray[Any]]:
     """Normal images to learn beside, and the calibration images that are left.
 
     A recipe that holds nothing out leaves too few: every second group of the good calibration
@@ -188,7 +188,7 @@ def _normals(
     n_held_out, good = int((normals.parts == "held out").sum()), ~calibration.is_anomalous
     enough_to_lend = good.sum() >= 2 * _FEWEST_HELD_OUT
     if n_held_out >= (_FEWEST_HELD_OUT if enough_to_lend else _FEWEST_TO_SCALE):
-        return normals, calibration, 0
+        return normals, calibration, np.zeros(0, object)
     if good.sum() < 2 * _FEWEST_TO_SCALE:
         raise InputError(
             f"learn: there must be at least {2 * _FEWEST_TO_SCALE} good images that the model was"
@@ -197,7 +197,7 @@ def _normals(
     groups = np.arange(len(good)) if calibration.groups is None else calibration.groups
     is_lent = good & (np.unique(groups, return_inverse=True)[1] % 2 == 1)
     lent = calibration.features.rows(is_lent).as_part("held out")
-    return joined([normals, lent]), calibration.rows(~is_lent), int(is_lent.sum())
+    return joined([normals, lent]), calibration.rows(~is_lent), lent.pixels
 
 
 def _choose(

@@ -271,7 +271,7 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
         better._features, better._parts = learnt.features, None
         learnt_from = f"learnt from {len(corrections.said)} corrected images"
         better.notes_ = (*self.notes_, learnt_from, *notes)
-        better._record = corrected_record(self._record_of_run(), corrections)
+        better._record = corrected_record(self._record_of_run(), corrections, learnt)
         return better
 
     def save(self, folder: str | Path) -> Path:

@@ -24,7 +24,7 @@ _COARSE = 8  # rows and columns of the map of a scorer without feature maps
 _MARGIN = 2.0  # spreads of normal images that the head has to leave before it counts
 _FOLDS = 5
 _FLOOR = 1e-2  # of the mean variance, without which engines that multiply out lose digits
-_ALIKE, _MOST_ALIKE = (0.3, 0.6), (0.4, 0.5)
+_ALIKE, _MOST_ALIKE = (0.3, 0.6), (0.5, 0.6)
 """Of the corrected images, each compared with the others: from which quantile of the likeness on an
 image is lowered, and from which on in full. A likeness (cosine) of so much is always enough."""
 _LEAST_RANGE = 0.02
