@@ -9,8 +9,10 @@ import pytest
 from PIL import Image
 
 from residua.evaluation.check import check_sources, measure_masks
+from residua.evaluation.check.masks import _look
 from residua.findings import JudgedFacts, find_all
 from residua.images import ImageSet, load_images
+from residua.images.channels import with_channels
 
 
 def mask_findings(sets):
@@ -219,3 +221,19 @@ def test_a_survey_tells_what_was_assumed_of_its_images(tmp_path):
         "masks",
         "normal label",
     ]
+
+
+def test_grey_that_is_repeated_is_looked_at_as_its_copy_is() -> None:
+    rng = np.random.default_rng(0)
+    grey, mask = (
+        rng.integers(0, 256, (300, 200, 1)).astype(np.uint8),
+        np.zeros((300, 200), np.bool_),
+    )
+    mask[40:50, 60:90] = True
+    of = {"is_normal": False, "is_defect": True}
+    view, copy = (
+        _look("a", image, mask, **of) for image in (with_channels(grey, 3), grey.repeat(3, 2))
+    )
+    assert view.width == copy.width == 10 and view.share == copy.share
+    for name in ("mask", "contrasts", "grey"):
+        np.testing.assert_allclose(getattr(view, name), getattr(copy, name), atol=1e-12)

@@ -14,6 +14,7 @@ from scipy.ndimage import find_objects, label, uniform_filter
 
 from residua.findings.kind import MaskMeasures
 from residua.images import ImageSet
+from residua.images.channels import own_channels
 from residua.metrics.pixel import boxed
 
 _GRID = 48
@@ -125,7 +126,7 @@ def _look(
     is_normal: bool,
     is_defect: bool,
 ) -> _Look:
-    small = _small(image)
+    small = _small(own_channels(image))
     window = [max(3, int(min(small.shape[:2]) / parts) | 1) for parts in _WINDOWS]
     contrasts = [
         np.maximum.reduce(
