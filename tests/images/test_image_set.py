@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from residua.errors import ImageError, LabelError, RangeError, ShapeError
-from residua.images import ImageSet, load_images, resize
+from residua.images import ImageSet, imageset, load_images, resize
 
 
 def noise(*shape: int, seed: int = 0) -> np.ndarray:
@@ -88,6 +88,25 @@ def test_pixels_beyond_the_memory_limit_are_decoded_again_and_are_the_same(tmp_p
     for images in (some, none):
         assert np.array_equal(images.array(), all_kept.array())
         assert images.fingerprint == all_kept.fingerprint
+
+
+def test_single_images_are_read_several_at_a_time_so_that_threads_decode_them(
+    tmp_path, write, monkeypatch
+):
+    for i in range(9):
+        write(tmp_path / f"{i}.png", i, size=(16, 16))
+    images, read = load_images(tmp_path, memory_megabytes=0), []
+    pixels = images._table.pixels
+    monkeypatch.setattr(imageset, "WORKERS", 4)
+    monkeypatch.setattr(
+        pixels, "read", lambda rows, own=pixels.read: read.append(len(rows)) or own(rows)
+    )
+    assert [len(batch) for batch in images.batches(1)] == [1] * 9 and read == [4, 4, 1]
+    read.clear()
+    assert [len(batch) for batch in images.batches(3)] == [3] * 3 and read == [3] * 3
+    read.clear()
+    monkeypatch.setattr(imageset, "_READ_VALUES", 2 * 16 * 16)
+    assert len(list(images.batches(1))) == 9 and read == [2, 2, 2, 2, 1]
 
 
 def test_a_file_that_changes_after_loading_is_noticed(tmp_path, write):

@@ -26,11 +26,14 @@ from residua.images.normal_labels import (
     known_texts,
     spelled_otherwise,
 )
+from residua.images.pixels import WORKERS
 from residua.images.reading import Reading, reading_of
 from residua.images.resize import resize
 from residua.images.summary import part_counts, summarise
 from residua.images.table import Masks, Table, check_columns, table_of_arrays
 from residua.records import Assumption
+
+_READ_VALUES = 2**25  # of images that are read together
 
 
 class ImageSet:
@@ -141,18 +144,25 @@ class ImageSet:
     def batches(self, n: int) -> Iterator[list[NDArray[Any]]]:
         """Lists of at most `n` images in order, decoded in parallel where they are not in memory.
 
-        Sizes may differ.
+        Sizes may differ. Of a few that are asked for at a time, as many are read together as there
+        are threads to decode them, unless they are large.
         """
-        for start in range(0, len(self), n):
-            yield list(self._table.pixels.read(self._rows[start : start + n]))
+        together = n * max(1, min(WORKERS, _READ_VALUES // self._most_values()) // n)
+        for start in range(0, len(self), together):
+            images = list(self._table.pixels.read(self._rows[start : start + together]))
+            for first in range(0, len(images), n):
+                yield images[first : first + n]
 
     def chunks(self, n: int = 256, values: int = 2**25) -> Iterator[list[NDArray[Any]]]:
         """As `batches`, but of fewer images where they are large.
 
         A list holds about `values` numbers at most, at least one image.
         """
-        largest = self.channels * int(self.sizes.prod(axis=1).max(initial=1))
-        return self.batches(max(1, min(n, values // largest)))
+        return self.batches(max(1, min(n, values // self._most_values())))
+
+    def _most_values(self) -> int:
+        """Of an image."""
+        return self.channels * int(self.sizes.prod(axis=1).max(initial=1))
 
     def array(self, size: tuple[int, int] | None = None) -> NDArray[Any]:
         """All images as one array (n, h, w, c), a copy.

@@ -16,6 +16,8 @@ from residua.training.scoring.engine import GraphEngine
 from residua.training.scoring.graph import InferenceGraph
 from residua.training.scoring.scorer import ScorerAround, ScorerOutput
 
+_GPU_BATCH = 16
+
 
 class ReducedPrecisionEngine(GraphEngine):
     """Convolutions and products of network and score in bfloat16, all else in float32.
@@ -56,7 +58,7 @@ class _ReducedPrecisionScorer(ScorerAround):
 
 
 class GpuEngine(GraphEngine):
-    """A copy of the graph on the first GPU that PyTorch sees, in batches of the same fixed size.
+    """A copy of the graph on the first GPU that PyTorch sees, in fixed batches of 16 at least.
 
     Convolutions keep float32 whole: TF32, which PyTorch would take for them, has ten bits. With
     `threshold` images are decided by that instead of the graph's own.
@@ -86,7 +88,7 @@ class GpuEngine(GraphEngine):
         copied.to("cuda", memory_format=torch.channels_last)  # type: ignore[call-overload]
         if threshold is not None:
             copied.threshold.fill_(threshold)
-        super().__init__(copied, channels, batch_size)
+        super().__init__(copied, channels, max(batch_size, _GPU_BATCH))
 
     def score(
         self,
