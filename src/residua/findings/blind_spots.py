@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -13,7 +14,8 @@ from residua.findings.figures import Figure, Group, Picture
 from residua.findings.kind import Answer, ChangedScores, Finding, FindingKind, JudgedFacts
 
 _BLIND = 0.5
-_MOST = 40
+_FEWEST, _MOST = 10, 40
+_PIXELS = 40 * 2**18  # that the network sees: more take minutes a change
 
 _Image = NDArray[np.float32]
 Perturbation = Callable[[_Image, np.random.Generator, NDArray[Any]], _Image]
@@ -90,8 +92,8 @@ def find_blind_spots(
 
 
 def changed_scores(facts: JudgedFacts) -> ChangedScores | None:
-    """Change up to 40 normal images in every way, and score them as any other image; None where
-    there is no normal one.
+    """Change up to 40 normal images in every way, and score them as any other image; 10 of those
+    that are seen large, and None where there is no normal one.
     """
     from residua.images import ImageSet  # slow to load, and arrays are judged without it
 
@@ -99,7 +101,9 @@ def changed_scores(facts: JudgedFacts) -> ChangedScores | None:
     if not len(normal):
         return None
     rng = np.random.default_rng(0)
-    rows = normal[np.sort(rng.choice(len(normal), min(_MOST, len(normal)), replace=False))]
+    fit = _MOST if facts.network_size is None else _PIXELS // math.prod(facts.network_size)
+    most = min(len(normal), max(_FEWEST, min(_MOST, fit)))
+    rows = normal[np.sort(rng.choice(len(normal), most, replace=False))]
     images = list(facts.images[rows])
     scores, groups = {}, []
     for kind, changes in (("faint", PERTURBATIONS), ("gross", GROSS)):

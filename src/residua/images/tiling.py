@@ -123,7 +123,7 @@ class Tiling(Record):
         own = np.where(used, np.where(known, scores, 0).sum(0) / np.maximum(counts, 1), centre)
         within = np.where(known, scores - own, 0)
         free = n - int(used.sum())
-        spread = max(float(scores[known].std()), _TINY)
+        spread = max(float(scores[known].std()), _TINY * abs(centre), 1e-30)
         if used.sum() > 1 and free > 0 and (variance := float((within**2).sum() / free)) > 0:
             n_between = int(used.sum()) - 1
             ratio = float((counts * (own - centre) ** 2).sum() / n_between / variance)
