@@ -176,9 +176,9 @@ def fit(
         typer.Option(
             metavar="NAME",
             help=(
-                "Published weights: lite0, lite2, timm:NAME[@FILE] or huggingface:NAME[@FOLDER],"
-                " for the recipes memory (the default with a backbone) and feature. none: keep auto"
-                " from using any."
+                "Published weights: lite0, lite2, timm:NAME[@FILE], huggingface:NAME[@FOLDER] or"
+                " FILE.onnx, for the recipes memory (the default with a backbone) and feature."
+                " none: keep auto from using any."
             ),
             show_default=False,
         ),

@@ -40,6 +40,7 @@ from residua.errors import BundleError, InputError, OutputError
 from residua.images import ImageSet
 from residua.records import OperatingPoint
 from residua.training.networks import ImageShape
+from residua.training.networks.backbones import register_stored
 from residua.training.recipes import Recipe, make_recipe
 from residua.training.scoring.engine import GraphEngine, Scores
 from residua.training.scoring.graph import InferenceGraph
@@ -225,6 +226,7 @@ def load_bundle(folder: str | Path) -> Bundle:
         scores = tensors.pop("calibration.scores").numpy()
         is_anomalous = tensors.pop("calibration.is_anomalous").numpy()
         groups = tensors.pop("calibration.groups", None)
+        register_stored(config.recipe_options.get("backbone"), tensors)
         recipe = _recipe_of(config, folder)
         shape = ImageShape(config.size[0], config.size[1], config.channels)
         _check_extent(recipe, shape, sum(tensor.numel() for tensor in tensors.values()))

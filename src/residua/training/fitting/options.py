@@ -242,6 +242,8 @@ def make_options(job: Job, **given: Any) -> FitOptions:
 out, or change the job.
     """
     values = {name: _plain(value) for name, value in given.items() if value is not None}
+    if "backbone" in values:
+        values["backbone"] = named_backbone(values["backbone"])
     if isinstance(values.get("augment"), str):
         values["augment"] = (values["augment"],)
     _refuse_other_jobs(job, values)
@@ -341,4 +343,4 @@ def _refuse_other_jobs(job: Job, values: dict[str, Any]) -> None:
 
 
 def _plain(value: Any) -> Any:
-    return value.value if isinstance(value, Enum) else named_backbone(value)
+    return value.value if isinstance(value, Enum) else value

@@ -14,7 +14,7 @@ import hashlib
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +25,7 @@ from residua.errors import InputError, MissingExtraError
 from residua.training.networks.lite import LITE, EfficientNetLite, load_lite
 from residua.training.networks.local_weights import folder_sha256, load_local
 from residua.training.networks.maps import take_size
+from residua.training.networks.onnx_graph import read_onnx, stored_network
 
 BackboneFactory = Callable[[], nn.Module]
 Channels = tuple[float, float, float]
@@ -41,6 +42,7 @@ IMAGENET = Values((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 PLAIN = Values((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 
 _PACKAGES = {"timm": "timm", "huggingface": "transformers"}
+_ONNX = ".onnx"
 _RANDOM_SEED = 20140604
 
 
@@ -125,10 +127,11 @@ def register_backbone(
 
 
 def named_backbone(backbone: Any) -> Any:
-    """The name of a backbone; a module is registered by it, and takes ImageNet's values.
+    """The name of a backbone; a module or an ONNX file is registered by it, with ImageNet's values.
 
     The name is that of its class and the first digits of the SHA-256 of its layers and weights: the
-    same module has the same name in another process, and another module never has it.
+    same module has the same name in another process, and another module never has it. A file's is
+    its own with those of its SHA-256.
 
     Examples
     --------
@@ -137,6 +140,8 @@ def named_backbone(backbone: Any) -> Any:
     >>> named_backbone(nn.Identity())
     'Identity-d46a436b'
     """
+    if isinstance(backbone, str) and backbone.endswith(_ONNX) and backbone not in _REGISTERED:
+        return _named_file(Path(backbone))
     if not isinstance(backbone, nn.Module):
         return backbone
     digest = hashlib.sha256(repr(backbone).encode())
@@ -146,6 +151,21 @@ def named_backbone(backbone: Any) -> Any:
     name = f"{type(backbone).__name__}-{digest.hexdigest()[:8]}"
     register_backbone(name, backbone)
     return name
+
+
+def _named_file(path: Path) -> str:
+    network = read_onnx(path)
+    name = f"{path.stem}-{str(network.weights_sha256)[:8]}{_ONNX}"
+    register_backbone(name, network)
+    return name
+
+
+def register_stored(name: Any, tensors: Mapping[str, Tensor]) -> None:
+    """Make an ONNX backbone known by the graph that a bundle holds among its tensors."""
+    programs = [one for key, one in tensors.items() if key.endswith("backbone.program")]
+    if programs and isinstance(name, str) and name.endswith(_ONNX):
+        program = bytes(programs[0].tolist())
+        register_backbone(name, lambda: stored_network(program))
 
 
 def values_of(name: str, backbone: nn.Module) -> Values:
@@ -180,7 +200,7 @@ def check_backbone(name: str) -> str:
         raise InputError(
             "backbone: it must be registered before it is used, or before a bundle"
             f" that names it is loaded. Got {name!r}; there are {', '.join(sorted(_REGISTERED))},"
-            " timm:NAME[@FILE] and huggingface:NAME[@FOLDER]. Call"
+            " timm:NAME[@FILE], huggingface:NAME[@FOLDER] and files that end in .onnx. Call"
             f" residua.training.recipes.feature.register_backbone({name!r}, factory) first."
         )
     return name

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from residua._files import in_a_line
+from residua._files import NUMPY_FAULTS, in_a_line
 from residua.errors import InputError
 from residua.training.networks.backbones import IMAGENET, PLAIN, Values
 from residua.training.networks.base import AutoencoderNetwork, ImageShape
@@ -137,7 +137,7 @@ class FeatureMaps(nn.Module):
             image = torch.zeros(1, 3, *self.seen, dtype=first.dtype)
             try:
                 return maps_of(self.backbone, image)
-            except (AssertionError, RuntimeError, ValueError) as error:
+            except (AssertionError, *NUMPY_FAULTS) as error:
                 if isinstance(error, InputError):
                     raise
                 raise InputError(

@@ -42,6 +42,9 @@ def take_size(backbone: nn.Module, height: int, width: int) -> tuple[int, int]:
 
     One that is made for a single size is made for this one: its positions are interpolated.
     """
+    only = getattr(backbone, "only_size", None)
+    if only is not None:
+        return only  # type: ignore[no-any-return]
     patch = _patch(backbone) or (1, 1)
     rows, columns = (
         max(1, round(side / of)) * of for side, of in zip((height, width), patch, strict=True)

@@ -1,4 +1,4 @@
-"""`feature`: an autoencoder on the features of a frozen backbone.
+"""`feature`: an autoencoder on the features of a frozen backbone, and a memory of them.
 
 It has a noisy bottleneck and a cosine error.
 
@@ -27,7 +27,8 @@ from residua.training.networks.backbones import (
 )
 from residua.training.networks.feature import FeatureAutoencoder
 from residua.training.recipes.base import Recipe, Schedule
-from residua.training.scoring.feature_score import PARTS, PLACED_PARTS, FeatureScorer, Part
+from residua.training.scoring.feature_score import MEMORY_PARTS, PLACED_PARTS, FeatureScorer, Part
+from residua.training.scoring.memory_score import even_light
 from residua.training.scoring.places import check_parts
 from residua.training.scoring.scorer import Scorer
 
@@ -38,26 +39,24 @@ _CHECK = partial(check_parts, placed=PLACED_PARTS)
 
 
 class Feature(Recipe):
-    """Rebuild a frozen backbone's feature maps.
+    """Rebuild a frozen backbone's feature maps, and score as the recipe `memory` does.
 
-    A place's cosine distance is its error, and density stands beside it.
-
-    Beside the error stand how far a place's features lie from those of normal images, which a
-    network that rebuilds too well does not hide, and how unusual the image is as a whole; see
-    `residua.training.scoring.feature_score.FeatureScorer` for the ``parts``.
+    So a memory has codes and pictures. ``parts`` says what the score is the sum of: ``neighbours``
+    and ``density`` are the memory's, ``error`` is the cosine distance of a place to what is
+    rebuilt; see `residua.training.scoring.feature_score.FeatureScorer`.
 
     ``backbone`` is ``lite0``, ``lite2``, ``timm:NAME``, ``huggingface:NAME``, a name given to
     `register_backbone`, or ``random-conv``, a stand-in with random weights. ``latent`` is the width
     of the bottleneck at each place, ``noise`` the share of it that is dropped in training.
     ``levels`` chooses among the backbone's maps, ``side`` resizes what it sees to a square. Images
     are brought to the values that the backbone takes; ``normalise`` of False leaves them in [0, 1].
-    ``top`` is the share of the map's places that the score is the mean of.
+    ``size``, ``tops`` and ``even`` are those of the recipe `memory`.
     """
 
     name: ClassVar[str] = "feature"
     summary: ClassVar[str] = (
-        "reconstructs the features of a frozen backbone; scored by the places with the highest"
-        " error and by density"
+        "reconstructs the features of a frozen backbone; scored as memory, with a latent vector and"
+        " pictures beside it"
     )
     cost: ClassVar[str] = "the backbone's forward pass, at each step"
     good_for: ClassVar[str] = (
@@ -72,8 +71,12 @@ class Feature(Recipe):
     side: int | None = Field(default=None, ge=8, le=4096)
     normalise: bool | None = None
     noise: float = Field(default=0.2, ge=0, lt=1)
-    top: float = Field(default=0.01, gt=0, le=1)
-    parts: Annotated[tuple[Part, ...], AfterValidator(_CHECK)] = PARTS
+    size: int = Field(default=4000, ge=1, le=100_000)
+    tops: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(
+        default=(0.003, 0.03), min_length=1
+    )
+    even: bool = True
+    parts: Annotated[tuple[Part, ...], AfterValidator(_CHECK)] = MEMORY_PARTS
 
     def build_network(self, shape: ImageShape) -> nn.Module:
         """The backbone's architecture and a fresh autoencoder of its features.
@@ -94,7 +97,7 @@ class Feature(Recipe):
 
     def loss(self, network: Any, images: Tensor, generator: Generator) -> Tensor:
         """Mean cosine distance, plus the squared error of the picture drawn from the latent."""
-        targets = network.targets(images)
+        targets = network.targets(even_light(images) if self.even else images)
         narrow = network.squeeze(targets)
         distance = network.distances(network.rebuild(self.drop(narrow, generator)), targets).mean()
         return distance + F.mse_loss(network.decode(network.pool(targets)).float(), images)
@@ -109,7 +112,13 @@ class Feature(Recipe):
 
     def build_scorer(self, network: nn.Module) -> Scorer:
         """The named parts, standardised and summed."""
-        return FeatureScorer(network, self.parts, self.top)  # type: ignore[arg-type]
+        return FeatureScorer(
+            network,  # type: ignore[arg-type]
+            parts=self.parts,
+            size=self.size,
+            tops=self.tops,
+            even=self.even,
+        )
 
     def describe(self, network: nn.Module) -> str:
         """The network, and what its backbone is."""

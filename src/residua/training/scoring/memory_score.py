@@ -11,9 +11,8 @@ from residua.training.networks.feature import FeatureMaps
 from residua.training.networks.residual import pooling
 from residua.training.scoring.bank import less_own_square
 from residua.training.scoring.density import Gaussian, Nearest, far_apart_rows, some_vectors
-from residua.training.scoring.feature_score import smooth_places
 from residua.training.scoring.image_list import Images, chunks_of, every
-from residua.training.scoring.places import Places, highest, tamed
+from residua.training.scoring.places import Places, highest, smooth_places, tamed
 from residua.training.scoring.scorer import Scorer, ScorerOutput, View, add_buffers
 from residua.training.synthesis import standardise
 
@@ -113,9 +112,7 @@ class MemoryScorer(Scorer):
 
         With `even` light, it sees images that are all as bright and as rich in contrast.
         """
-        if self.even:
-            images = standardise(images).values * _SPREAD + _MEAN
-        return self.network.targets(images)
+        return self.network.targets(even_light(images) if self.even else images)
 
     def _distances(self, features: Tensor) -> Tensor:
         """Of each place to the nearest that is kept, (batch, 1, rows, columns)."""
@@ -139,3 +136,8 @@ class MemoryScorer(Scorer):
     def view(self, images: Tensor) -> View:
         """Scores, and the backbone's maps."""
         return View(self(images), self._features(images))
+
+
+def even_light(images: Tensor) -> Tensor:
+    """Images that are all as bright and as rich in contrast, about as photographs in [0, 1] are."""
+    return standardise(images).values * _SPREAD + _MEAN

@@ -73,6 +73,11 @@ def check_parts(parts: _Parts, placed: Sequence[str]) -> _Parts:
     return parts
 
 
+def smooth_places(maps: Tensor) -> Tensor:
+    """Every place averaged with its neighbours, those that there are."""
+    return F.avg_pool2d(maps, 3, stride=1, padding=1, count_include_pad=False)
+
+
 def highest(maps: Tensor, share: float) -> Tensor:
     """Mean of the highest `share` of the places of each map, at least one.
 
