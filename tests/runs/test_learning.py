@@ -94,6 +94,10 @@ def test_the_record_says_who_was_corrected_and_what_changed(finished, learnt):
     assert len(record.corrections) == 8
     assert {one.kind for one in record.corrections if one.label == "defect"} == {"corner", None}
     assert sum(one.part == "test" for one in record.corrections) == 4
+    assert record.n_anomalies == load_bundle(learnt.bundle).calibration_is_anomalous.sum()
+    assert f"of {record.n_anomalies}" in record.about_recall()
+    lost = record.model_copy(update={"n_anomalies": 9, "found_before": 8, "found_after": 2})
+    assert "Much is missed now" in lost.about_recall()
     assert record.threshold_after == learnt.mark().operating_point.threshold
     scorer = load_bundle(learnt.bundle).graph.scorer
     assert float(scorer.weight) == pytest.approx(record.weight)

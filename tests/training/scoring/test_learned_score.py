@@ -101,6 +101,17 @@ def test_false_alarms_are_lowered_with_their_likes_and_defects_keep_what_they_ha
     assert (scorer.score_of(defects) > again).double().mean() > before - 0.05
 
 
+def test_what_is_nearer_to_a_labelled_defect_than_to_a_corrected_image_is_not_lowered():
+    good, bad = seen(20, shift=1, score=5, seed=2), seen(6, shift=1, by=12, score=5, seed=3)
+    alone, both = LearnedScorer(Nothing()), LearnedScorer(Nothing())
+    alone.learn(seen(N), torch.arange(N) < N // 2, good=good)
+    both.learn(seen(N), torch.arange(N) < N // 2, good=good, defects=bad)
+    again = Seen(bad.score, *(part + 0.01 for part in bad[1:]))
+    lowered = [one._lowered(one._base(again), one._white(again)) for one in (alone, both)]
+    assert lowered[0].sum() > 0
+    assert lowered[1].sum() == 0
+
+
 def test_nothing_is_lowered_below_what_is_usual():
     scorer = taught(n_good=20)[0]
     likes = seen(100, shift=1, by=12, score=5, seed=12)

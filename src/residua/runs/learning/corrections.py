@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua._labels import ANOMALOUS_NAMES, NORMAL_NAMES, spelled
-from residua._text import few
+from residua._text import count, few
 from residua.errors import LabelError
 from residua.images import ImageSet, load_images
 from residua.records import Record
@@ -83,8 +83,12 @@ def read_corrections(
         groups=origin.groups,
         root=root,
     )
-    for text in images.notes:
-        watcher.note(text)
+    unread = [one for one in images.quarantined if not one.is_mask]
+    if unread:
+        watcher.note(
+            f"{count(len(unread), 'corrected image')} cannot be read and teach nothing:"
+            f" {few(one.path for one in unread)}"
+        )
     return corrections_of(images, normal, watcher=watcher)
 
 

@@ -233,7 +233,7 @@ def _still_true(earlier: LearningRecord, corrections: Corrections) -> tuple[Corr
 
 def _of_learning(learnt: LearntModel) -> dict[str, Any]:
     head = learnt.learning.head
-    told = {"n_alarms": learnt.n_alarms, "lent": len(learnt.lent)}
+    told = {"n_alarms": learnt.n_alarms, "lent": len(learnt.lent), **learnt.recall}
     if head is None:
         return told
     return told | {
@@ -314,10 +314,11 @@ def _threshold(bundle: Bundle) -> float:
 
 def say_counts(record: LearningRecord) -> list[str]:
     """What a step of learning did, a sentence each."""
-    said = [record.about_alarms(), record.about_defects(), record.about_parts()]
+    said = [record.about_alarms(), record.about_defects(), record.about_recall()]
+    said.append(record.about_parts())
     if record.lent:
         said.append(
             f"{count(record.lent, 'good calibration image')} became normals to learn beside, as"
             " training had held out too few"
         )
-    return [f"{one}." for one in said if one is not None]
+    return [f"{one[0].upper()}{one[1:]}." for one in said if one is not None]

@@ -35,7 +35,8 @@ class LearntModel:
 
     ``flagged`` holds for each correction whether it was flagged before and is flagged now, bool
     (n_corrections, 2); ``lent`` are the hashes of calibration images that became normals to learn
-    beside.
+    beside. ``recall`` counts the labelled anomalies of calibration that are flagged, before and
+    after.
     """
 
     bundle: Bundle
@@ -44,6 +45,7 @@ class LearntModel:
     n_alarms: int
     flagged: NDArray[np.bool_]
     lent: NDArray[Any]
+    recall: dict[str, int]
 
 
 def learn_model(
@@ -101,6 +103,7 @@ def learn_model(
             groups=torch.from_numpy(defects.groups),
         )
     lay_out(scorer)
+    scores_of_parent = _scores(before, calibration.features.seen, config.batch_size).numpy()
     graph = InferenceGraph(bundle.graph.prepare, scorer).eval()
     scores = _scores(scorer, calibration.features.seen, config.batch_size).numpy()
     learnt = replace(
@@ -116,7 +119,13 @@ def learn_model(
     flagged = np.stack([was_flagged, now > learnt.config.operating_point.threshold], axis=1)
     features = joined([normals, calibration.features, taught])
     n_alarms = int((is_good & was_flagged).sum())
-    return LearntModel(learnt, features, learning, n_alarms, flagged, lent)
+    bad = calibration.is_anomalous
+    recall = {
+        "n_anomalies": int(bad.sum()),
+        "found_before": int((scores_of_parent[bad] > point.threshold).sum()),
+        "found_after": int((scores[bad] > learnt.config.operating_point.threshold).sum()),
+    }
+    return LearntModel(learnt, features, learning, n_alarms, flagged, lent, recall)
 
 
 def check_learns(config: BundleConfig) -> OperatingPoint:

@@ -13,6 +13,8 @@ from residua.records import Record
 from residua.runs.learning.corrections import Correction
 from residua.runs.run_folder import RunFolder
 
+_MUCH = 0.1  # of the labelled anomalies, from which on their loss is more than told
+
 
 class LearningRecord(Record):
     """One step of learning.
@@ -22,6 +24,8 @@ class LearningRecord(Record):
     ``gain`` the ROC AUC that it adds on defects left out in turn, of ``n_groups`` that could be;
     None where none could, or no weight was sure to gain. ``n_alarms`` good images had raised an
     alarm and lower their likes. ``lent`` calibration images were taken as normals to learn beside.
+    Of ``n_anomalies`` labelled anomalies in calibration, which taught nothing, ``found_before`` and
+    ``found_after`` are flagged.
     """
 
     format: Literal["residua-learning"] = "residua-learning"
@@ -39,6 +43,9 @@ class LearningRecord(Record):
     n_groups: int = 0
     lent: int = 0
     sampled: int = 0
+    n_anomalies: int = 0
+    found_before: int = 0
+    found_after: int = 0
     threshold_before: float
     threshold_after: float
 
@@ -117,6 +124,22 @@ class LearningRecord(Record):
             )
         return "; ".join(said) or None
 
+    def about_recall(self) -> str | None:
+        """What became of the labelled anomalies in calibration; None without any."""
+        if not self.n_anomalies:
+            return None
+        found = f"{self.found_after:,} of {self.n_anomalies:,} {_are(self.found_after)} flagged now"
+        said = (
+            f"labelled anomalies in calibration, which taught nothing: {found},"
+            f" {self.found_before:,} before"
+        )
+        if self.found_before - self.found_after > _MUCH * self.n_anomalies:
+            said += (
+                ". Much is missed now: label some defects too, or leave out corrected images that"
+                " look like defects"
+            )
+        return said
+
     def about_right(self) -> str:
         """Which of the corrected images are right now, and what that does not show."""
         n = len(self.corrections)
@@ -130,10 +153,15 @@ class LearningRecord(Record):
                 [one.flagged_after for one in self.corrections],
             )
         )
+        images = count(n, "corrected image")
         return (
-            f"{after:,} of {count(n, 'corrected image')} are right now; {before:,} were before."
+            f"{after:,} of {images} {_are(after)} right now, {before:,} before."
             " They taught the model, so this is no measure of how good it is"
         )
+
+
+def _are(n: int) -> str:
+    return "is" if n == 1 else "are"
 
 
 def write_record(folder: RunFolder, record: LearningRecord) -> None:

@@ -24,9 +24,9 @@ _COARSE = 8  # rows and columns of the map of a scorer without feature maps
 _MARGIN = 2.0  # spreads of normal images that the head has to leave before it counts
 _FOLDS = 5
 _FLOOR = 1e-2  # of the mean variance, without which engines that multiply out lose digits
-_ALIKE, _MOST_ALIKE = (0.3, 0.6), (0.5, 0.6)
-"""Of the corrected images, each compared with the others: from which quantile of the likeness on an
-image is lowered, and from which on in full. A likeness (cosine) of so much is always enough."""
+_ALIKE, _ALIKE_TO_ONE = (0.1, 0.4), (0.5, 0.6)
+"""Of the corrected images, each compared with the others: from which quantile of the likeness
+(cosine) on an image is lowered, and from which on in full; and the same for fewer than three."""
 _LEAST_RANGE = 0.02
 _DEPTH = 0.9  # quantile of the corrected scores that is brought down to what is usual
 _TINY = 1e-6
@@ -90,8 +90,9 @@ class LearnedScorer(ScorerAround):
     """Another scorer's score, less what is like corrected false alarms, plus a head for defects.
 
     The inner score is standardised on held-out normals; what lies far out counts by its logarithm,
-    which leaves its order. An image whose features point the way of a corrected false alarm's is
-    lowered, at most down to what is usual and by no more than corrected images needed. The head is
+    which leaves its order. An image whose features point the way of a corrected false alarm's, and
+    not of a labelled defect's, is lowered, at most down to what is usual and by no more than
+    corrected images needed. The head is
     the direction of the labelled defects in whitened features (linear discriminant analysis); it
     only raises, and only what lies two spreads beyond normal images. Its weight comes from leaving
     defects out in turn; see `residua.training.scoring.head_weight`.
@@ -105,6 +106,7 @@ class LearnedScorer(ScorerAround):
     head_spread: Tensor
     weight: Tensor
     good: Tensor
+    bad: Tensor
     alike: Tensor
     depth: Tensor
 
@@ -123,6 +125,7 @@ class LearnedScorer(ScorerAround):
             head_spread=one.clone(),
             weight=zero.clone(),
             good=torch.zeros(1, n_features),
+            bad=torch.zeros(1, n_features),
             alike=torch.tensor([1.0, 2.0]),  # no likeness lies above 1
             depth=zero.clone(),
         )
@@ -177,10 +180,12 @@ class LearnedScorer(ScorerAround):
         self._fit_whitening(normals)
         self.level = self._base(held_out).median()
         n_features = normals.marked.shape[1] + normals.overall.shape[1]
-        self.direction, self.good = torch.zeros(n_features), torch.zeros(1, n_features)
+        self.direction = torch.zeros(n_features)
+        self.good = self.bad = torch.zeros(1, n_features)
         head = None
         if defects is not None and len(defects.score):
             head = self._learn_defects(normals, is_held_out, defects, groups)
+            self.bad = F.normalize(self._white(defects), dim=1)
         n_good = 0 if good is None else len(good.score)
         if good is not None and n_good:
             self._learn_good(good)
@@ -201,9 +206,10 @@ class LearnedScorer(ScorerAround):
         return (white @ self.direction - self.head_mean) / self.head_spread
 
     def _lowered(self, base: Tensor, white: Tensor) -> Tensor:
-        likeness = (F.normalize(white, dim=1) @ self.good.T).amax(1)
+        unit = F.normalize(white, dim=1)
+        likeness, to_bad = ((unit @ known.T).amax(1) for known in (self.good, self.bad))
         low, full = self.alike
-        share = ((likeness - low) / (full - low)).clamp(0, 1)
+        share = ((likeness - torch.maximum(low, to_bad)) / (full - low)).clamp(0, 1)
         return share * torch.minimum((base - self.level).clamp(min=0), self.depth)
 
     def _learn_good(self, good: Seen) -> None:
@@ -213,12 +219,9 @@ class LearnedScorer(ScorerAround):
         self.depth = excess.quantile(_DEPTH)
         likeness = self.good @ self.good.T
         likeness.fill_diagonal_(-1)
-        # One image says nothing of how alike its likes are.
-        nearest = likeness.amax(1) if len(likeness) > 2 else torch.ones(1)
-        low, full = (
-            nearest.quantile(share).clamp(max=most)
-            for share, most in zip(_ALIKE, _MOST_ALIKE, strict=True)
-        )
+        low, full = torch.tensor(_ALIKE_TO_ONE)
+        if len(likeness) > 2:
+            low, full = likeness.amax(1).quantile(torch.tensor(_ALIKE))
         self.alike = torch.stack([low, torch.maximum(full, low + _LEAST_RANGE)])
 
     def _learn_defects(
