@@ -21,8 +21,10 @@ from residua.runs.learning.features import StoredFeatures
 from residua.runs.learning.learn import learn_run, undo_learning
 from residua.runs.learning.model import check_learns
 from residua.runs.learning.record import read_record
+from residua.runs.threshold import change_threshold
 from residua.runs.trained_run import TrainedRun
-from residua.training.bundle import load_bundle, score_set
+from residua.thresholds import choose_threshold
+from residua.training.bundle import load_bundle, save_operating_point, score_set
 from runs import add_image, options
 
 
@@ -76,15 +78,18 @@ def test_a_model_that_sees_parts_of_images_cannot_learn(finished):
         check_learns(config)
 
 
-def test_corrected_images_are_test_and_calibration_no_longer(finished, learnt, parts_of):
+def test_corrected_test_images_are_test_no_longer_and_calibration_stays_whole(
+    finished, learnt, parts_of
+):
     parts = learnt.read_images("part")["part"].tolist()
     before = list(parts_of.values())
-    assert parts.count("corrected") == 5
+    assert parts.count("corrected") == 4
     assert parts.count("test") == before.count("test") - 4
-    assert parts.count("calibration") == before.count("calibration") - 1
+    assert parts.count("calibration") + parts.count("validation") == (
+        before.count("calibration") + before.count("validation")
+    )
     old, new = (load_bundle(run.bundle).config.fingerprints for run in (finished, learnt))
     assert old["test"] != new["test"]
-    assert old["calibration"] != new["calibration"]
     assert old["train"] == new["train"]
 
 
@@ -244,3 +249,28 @@ def test_calibration_lends_images_where_training_holds_none_out(source, correcti
     assert left.count("validation") == record.lent
     assert left.count("calibration") == len(load_bundle(learnt.bundle).calibration_scores)
     assert left.count("calibration") < parts.count("calibration") - record.lent + 1
+
+
+def test_a_corrected_alarm_stays_in_calibration_as_if_it_had_taught_nothing(
+    finished, source, parts_of, tmp_path
+):
+    bundle = load_bundle(finished.bundle)
+    low = bundle.with_operating_point(choose_threshold("quantile:0.5", bundle.calibration_scores))
+    shutil.copytree(finished.path, tmp_path / "run")
+    save_operating_point(low, tmp_path / "run" / "bundle")
+    (tmp_path / "said" / "good").mkdir(parents=True)
+    held = [path for path, part in parts_of.items() if part == "calibration" and "good" in path]
+    for path in held:
+        shutil.copy(source / path, tmp_path / "said" / "good" / Path(path).name)
+    record = learn_run(tmp_path / "run", str(tmp_path / "said"), tmp_path / "run2")
+    assert record.n_alarms > 2
+    learnt = load_bundle(tmp_path / "run2" / "bundle")
+    assert len(learnt.calibration_scores) == len(bundle.calibration_scores) - record.lent
+    stored = StoredFeatures.load(TrainedRun(tmp_path / "run2"))
+    own = learnt.graph.scorer.score_of(stored.of("calibration").seen).numpy()
+    assert (learnt.calibration_scores >= own - 1e-5).all()
+    assert (learnt.calibration_scores > own + 0.01).any()
+    point = learnt.config.operating_point
+    assert (
+        change_threshold(tmp_path / "run2", point.policy, str(source)).threshold == point.threshold
+    )

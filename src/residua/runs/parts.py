@@ -36,7 +36,7 @@ from residua.runs.tables.part_lookup import PartLookup
 MOST_COMPARED = 200_000  # images among which near-duplicates are looked for: some minutes
 _FITTED = ("train", "validation")
 TAUGHT = "corrected"
-"""The part of images that a run has learnt from; they are test and calibration no longer."""
+"""The part of test images that a run has learnt from; they are test no longer."""
 
 
 @dataclass(frozen=True)

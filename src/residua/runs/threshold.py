@@ -9,6 +9,7 @@ from residua.images import ImageSet
 from residua.records import OperatingPoint
 from residua.runs.chosen_on import keep_chosen_on
 from residua.runs.judgement import judge_stored_again
+from residua.runs.learning.record import read_record
 from residua.runs.open_run import open_run
 from residua.runs.parts import RunImages
 from residua.runs.progress import Watcher
@@ -46,6 +47,9 @@ def change_threshold(
             " detect, or save a wrapped model with normal=."
         )
     known = model.calibration
+    if source is not None and origin.is_own(source) and read_record(folder) is not None:
+        # What was corrected there has taught the model: the run stores scores as if it had not.
+        source = None
     scores, is_anomalous, numbers = known.scores, known.is_anomalous, known.groups
     if source is not None:
         images = RunImages(folder, origin, model, watcher or Watcher())

@@ -265,10 +265,9 @@ def _rows(
         np.array([one in some for one in recorded["pixels"].tolist()], np.bool_)
         for some in (corrected, lent)
     )
-    is_held = np.isin(recorded["part"].astype(str), ("test", "calibration"))
     part = recorded["part"].copy()
-    part[is_lent & is_held] = "validation"
-    part[is_corrected & is_held] = TAUGHT
+    part[is_lent & (part == "calibration")] = "validation"
+    part[is_corrected & (part == "test")] = TAUGHT
     rows = list(zip(*({**recorded, "part": part}).values(), strict=True))
     return rows + ([] if sample is None else list(image_rows({"calibration": sample})))
 

@@ -58,8 +58,9 @@ def learn_model(
 ) -> LearntModel:
     """Learn from `corrections` and from all that `stored` holds of earlier ones.
 
-    Corrected images leave the calibration set: they were picked for their scores. A complete
-    `sample` of good images joins it. The threshold is chosen anew, by the policy that it had.
+    The threshold is chosen anew, by the policy that it had, on a calibration set that stays whole:
+    without the alarms in it, it would show too few. What is corrected in it counts with the score
+    of a model that did not learn from it. A complete `sample` of good images joins it.
 
     Raises
     ------
@@ -74,7 +75,7 @@ def learn_model(
     scores_before = _scores(before, of_corrections.seen, config.batch_size)
     was_flagged = (scores_before > point.threshold).numpy()
     is_good = corrections.is_good
-    calibration = _Calibration.of(bundle, stored).without(of_corrections.pixels)
+    calibration = _Calibration.of(bundle, stored).corrected_by(corrections)
     stored = stored.rows(~np.isin(stored.pixels.astype(str), of_corrections.pixels.astype(str)))
     taught = joined(
         [
@@ -83,7 +84,7 @@ def learn_model(
             of_corrections.rows(~is_good),
         ]
     )
-    normals, calibration, lent = _normals(stored, calibration)
+    normals, calibration, lent = _normals(stored, calibration, taught)
     if sample is not None and len(sample):
         check_fits(config, sample)
         calibration = calibration.joined_by(StoredFeatures.of_images(bundle, sample, "calibration"))
@@ -101,11 +102,18 @@ def learn_model(
             good=good.seen,
             defects=defects.seen,
             groups=torch.from_numpy(defects.groups),
+            good_groups=torch.from_numpy(good.groups),
         )
     lay_out(scorer)
     scores_of_parent = _scores(before, calibration.features.seen, config.batch_size).numpy()
     graph = InferenceGraph(bundle.graph.prepare, scorer).eval()
     scores = _scores(scorer, calibration.features.seen, config.batch_size).numpy()
+    left_out = {
+        **dict(zip(good.pixels.tolist(), learning.good.tolist(), strict=True)),
+        **dict(zip(defects.pixels.tolist(), learning.defects.tolist(), strict=True)),
+    }
+    for row, pixels in enumerate(calibration.features.pixels.tolist()):
+        scores[row] = left_out.get(pixels, scores[row])
     learnt = replace(
         bundle,
         config=config.model_copy(update={"learnt": True}),
@@ -172,9 +180,12 @@ class _Calibration:
         groups = None if self.groups is None else self.groups[chosen]
         return _Calibration(self.features.rows(chosen), self.is_anomalous[chosen], groups)
 
-    def without(self, pixels: NDArray[Any]) -> _Calibration:
-        """All but these images, by their hashes."""
-        return self.rows(~np.isin(self.features.pixels.astype(str), pixels.astype(str)))
+    def corrected_by(self, corrections: Corrections) -> _Calibration:
+        """The same images; what was said of some of them is what they are."""
+        said = {one.pixels: one.label == "defect" for one in corrections.said}
+        pairs = zip(self.features.pixels.tolist(), self.is_anomalous.tolist(), strict=True)
+        flags = np.array([said.get(pixels, flag) for pixels, flag in pairs], np.bool_)
+        return replace(self, is_anomalous=flags)
 
     def joined_by(self, sample: StoredFeatures) -> _Calibration:
         """These and a sample of good images, whose groups are new ones."""
@@ -186,7 +197,7 @@ class _Calibration:
 
 
 def _normals(
-    stored: StoredFeatures, calibration: _Calibration
+    stored: StoredFeatures, calibration: _Calibration, taught: StoredFeatures
 ) -> tuple[StoredFeatures, _Calibration, NDArray[Any]]:
     """Normal images to learn beside, and the calibration images that are left.
 
@@ -205,6 +216,7 @@ def _normals(
         )
     groups = np.arange(len(good)) if calibration.groups is None else calibration.groups
     is_lent = good & (np.unique(groups, return_inverse=True)[1] % 2 == 1)
+    is_lent &= ~np.isin(calibration.features.pixels.astype(str), taught.pixels.astype(str))
     lent = calibration.features.rows(is_lent).as_part("held out")
     return joined([normals, lent]), calibration.rows(~is_lent), lent.pixels
 

@@ -105,7 +105,7 @@ class LearningRecord(Record):
         )
 
     def about_parts(self) -> str | None:
-        """Which parts of the run the images leave; None where they are all new."""
+        """What it means for the parts of the run; None where all images are new."""
         n_test, n_calibration = (
             sum(one.part == part for one in self.corrections) for part in ("test", "calibration")
         )
@@ -117,7 +117,10 @@ class LearningRecord(Record):
         if n_test:
             said.append(f"{count(n_test, 'test image')} of the run left the test part")
         if n_calibration:
-            said.append(f"{count(n_calibration, 'image')} left the calibration part")
+            said.append(
+                f"{count(n_calibration, 'calibration image')} {_are(n_calibration)} scored for the"
+                f" threshold as if {'it' if n_calibration == 1 else 'each'} had taught nothing"
+            )
         if n_trained:
             said.append(
                 f"{count(n_trained, 'defect')} had been trained on as normal: fit again without"

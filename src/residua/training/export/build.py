@@ -176,8 +176,13 @@ def _judged(card: Card, compared: ScorePair, verification: Verification, bundle:
     Refused where they are too large.
     """
     point = card.operating_point
+    scores, is_anomalous = compared.engine, verification.is_anomalous
+    if bundle.config.learnt and len(bundle.calibration_scores) == len(scores):
+        # Corrected images count in calibration as if they had taught nothing.
+        scores = scores + (bundle.calibration_scores - compared.reference)
+        is_anomalous = bundle.calibration_is_anomalous
     if point is not None and card.precision != "float32":
-        point = _own_point(point, compared.engine, verification.is_anomalous, bundle)
+        point = _own_point(point, scores, is_anomalous, bundle)
     infinite = float("inf")
     deviation = measure_deviation(
         compared,
@@ -195,8 +200,8 @@ def _judged(card: Card, compared: ScorePair, verification: Verification, bundle:
             "operating_point": point,
             "deviation": deviation,
             "price": price,
-            "calibration_scores": tuple(compared.engine.tolist()),
-            "calibration_is_anomalous": tuple(verification.is_anomalous.tolist()),
+            "calibration_scores": tuple(scores.tolist()),
+            "calibration_is_anomalous": tuple(is_anomalous.tolist()),
             "calibration_groups": _numbers(verification.images.group_codes),
         }
     )

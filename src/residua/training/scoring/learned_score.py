@@ -52,12 +52,14 @@ class Seen(NamedTuple):
 class Learning(NamedTuple):
     """What came of corrections.
 
-    ``head`` says what the head for labelled defects is worth; None without any. ``n_good`` are the
-    corrected images whose likes are lowered.
+    ``head`` says what the head for labelled defects is worth; None without any. ``good`` and
+    ``defects`` are the scores of the corrected images as if each had taught nothing, (n_good,) and
+    (n_defects,): what they are worth beside images that taught nothing.
     """
 
     head: HeadWeight | None
-    n_good: int
+    good: Tensor
+    defects: Tensor
 
 
 def see(view: View) -> Seen:
@@ -146,9 +148,8 @@ class LearnedScorer(ScorerAround):
 
     def score_of(self, seen: Seen) -> Tensor:
         """The score of images by what they are learnt by, (n,)."""
-        base, white = self._base(seen), self._white(seen)
-        raised = tamed((self._head(white) - _MARGIN).clamp(min=0)) * self.weight
-        return base - self._lowered(base, white) + raised
+        white = self._white(seen)
+        return self._sum(seen, white, self._head(white))
 
     def learn(
         self,
@@ -158,6 +159,7 @@ class LearnedScorer(ScorerAround):
         good: Seen | None = None,
         defects: Seen | None = None,
         groups: Tensor | None = None,
+        good_groups: Tensor | None = None,
     ) -> Learning:
         """Learn from corrected images beside normal ones that neither calibrate nor test.
 
@@ -171,8 +173,8 @@ class LearnedScorer(ScorerAround):
             Good images that raised a false alarm.
         defects : Seen, optional
             Labelled defects.
-        groups : int64 tensor, (n_defects,), optional
-            Which defects belong together and are left out together.
+        groups, good_groups : int64 tensors, (n_defects,) and (n_good,), optional
+            Which defects, and which good images, belong together and are left out together.
         """
         held_out = normals.rows(is_held_out)
         self.base_mean = held_out.score.mean()
@@ -182,14 +184,38 @@ class LearnedScorer(ScorerAround):
         n_features = normals.marked.shape[1] + normals.overall.shape[1]
         self.direction = torch.zeros(n_features)
         self.good = self.bad = torch.zeros(1, n_features)
-        head = None
+        head, unseen = None, torch.zeros(0)
         if defects is not None and len(defects.score):
-            head = self._learn_defects(normals, is_held_out, defects, groups)
+            groups = torch.arange(len(defects.score)) if groups is None else groups
+            head, unseen = self._learn_defects(normals, is_held_out, defects, groups)
             self.bad = F.normalize(self._white(defects), dim=1)
-        n_good = 0 if good is None else len(good.score)
-        if good is not None and n_good:
-            self._learn_good(good)
-        return Learning(head, n_good)
+        of_good = of_defects = torch.zeros(0)
+        if good is not None and len(good.score):
+            alone = torch.arange(len(good.score)) if good_groups is None else good_groups
+            own = alone[:, None] == alone
+            self._learn_good(good, own)
+            white = self._white(good)
+            of_good = self._sum(good, white, self._head(white), own_good=own)
+        if defects is not None and head is not None and groups is not None:
+            own = groups[:, None] == groups
+            of_defects = self._sum(defects, self._white(defects), unseen, own_bad=own)
+        return Learning(head, of_good, of_defects)
+
+    def _sum(
+        self,
+        seen: Seen,
+        white: Tensor,
+        head: Tensor,
+        own_good: Tensor | None = None,
+        own_bad: Tensor | None = None,
+    ) -> Tensor:
+        """Score less what is like corrected images plus the head; an image's `own` are left out."""
+        base, unit = self._base(seen), F.normalize(white, dim=1)
+        likeness, to_bad = _likeness(unit, self.good, own_good), _likeness(unit, self.bad, own_bad)
+        low, full = self.alike
+        share = ((likeness - torch.maximum(low, to_bad)) / (full - low)).clamp(0, 1)
+        lowered = share * torch.minimum((base - self.level).clamp(min=0), self.depth)
+        return base - lowered + _beyond(head) * self.weight
 
     def _fit_whitening(self, normals: Seen) -> None:
         self.marked.fit(normals.marked)
@@ -205,31 +231,24 @@ class LearnedScorer(ScorerAround):
         """How far each image lies the way of the defects, in spreads of normal images."""
         return (white @ self.direction - self.head_mean) / self.head_spread
 
-    def _lowered(self, base: Tensor, white: Tensor) -> Tensor:
-        unit = F.normalize(white, dim=1)
-        likeness, to_bad = ((unit @ known.T).amax(1) for known in (self.good, self.bad))
-        low, full = self.alike
-        share = ((likeness - torch.maximum(low, to_bad)) / (full - low)).clamp(0, 1)
-        return share * torch.minimum((base - self.level).clamp(min=0), self.depth)
-
-    def _learn_good(self, good: Seen) -> None:
+    def _learn_good(self, good: Seen, own: Tensor) -> None:
         """Keep the directions of corrected images, and how alike they are to each other."""
         self.good = F.normalize(self._white(good), dim=1)
         excess = (self._base(good) - self.level).clamp(min=0)
         self.depth = excess.quantile(_DEPTH)
-        likeness = self.good @ self.good.T
-        likeness.fill_diagonal_(-1)
         low, full = torch.tensor(_ALIKE_TO_ONE)
-        if len(likeness) > 2:
-            low, full = likeness.amax(1).quantile(torch.tensor(_ALIKE))
+        if len(own.unique(dim=0)) > 2:
+            low, full = _likeness(self.good, self.good, own).quantile(torch.tensor(_ALIKE))
         self.alike = torch.stack([low, torch.maximum(full, low + _LEAST_RANGE)])
 
     def _learn_defects(
-        self, normals: Seen, is_held_out: Tensor, defects: Seen, groups: Tensor | None
-    ) -> HeadWeight:
-        """Fit the head and choose its weight, on normals and defects that it did not see."""
+        self, normals: Seen, is_held_out: Tensor, defects: Seen, groups: Tensor
+    ) -> tuple[HeadWeight, Tensor]:
+        """Fit the head and choose its weight, on normals and defects that it did not see.
+
+        Also how far each defect lies the way of the others.
+        """
         folds = _Folds(normals)
-        groups = torch.arange(len(defects.score)) if groups is None else groups
         self.direction, own = folds.head(self, defects)
         self.head_mean, self.head_spread = own.mean(), own.std(correction=0).clamp(min=_TINY)
         unseen = torch.zeros(len(defects.score))
@@ -249,7 +268,13 @@ class LearnedScorer(ScorerAround):
             groups,
         )
         self.weight = torch.tensor(chosen.weight)
-        return chosen
+        return chosen, unseen
+
+
+def _likeness(unit: Tensor, known: Tensor, own: Tensor | None) -> Tensor:
+    """The highest cosine of each image to those `known`, but for its `own`, bool (n, n_known)."""
+    cosines = unit @ known.T
+    return (cosines if own is None else cosines.masked_fill(own, -1.0)).amax(1)
 
 
 def _beyond(head: Tensor) -> Tensor:
