@@ -45,7 +45,7 @@ from tile_protocols import grouped, load_tiles
 DATA = Path(
     os.environ.get("RESIDUA_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data"
 )
-LABELLED, DRAWS = (1, 3, 5, 10), 10
+LABELLED, MIXED, DRAWS = (1, 3, 5, 10), (5, 10, 30), 10
 CORRECTED, ALARM_DRAWS, SMUDGED = 20, 5, 90
 KINDS_OF_GARMENTS = 3
 ALARMS = 0.05
@@ -249,6 +249,26 @@ def with_defects(features: Features, n: int) -> dict[str, Any]:
     return told
 
 
+def with_mixed(features: Features, n: int) -> dict[str, Any]:
+    """ROC AUC of all defects that were not labelled, where those that were are of all kinds."""
+    before, bad = features.test.score.numpy(), np.flatnonzero(features.kinds != "")
+    gains, starts = [], []
+    for draw in range(2 * DRAWS):
+        rows = np.random.default_rng([3, n, draw]).permutation(bad)[:n]
+        apart = ~np.isin(features.groups, features.groups[rows])
+        scorer, _ = taught(features, rows)
+        good, other = (features.kinds == "") & apart, (features.kinds != "") & apart
+        starts.append(area(before, good, other))
+        gains.append(area(scorer.score_of(features.test).numpy(), good, other) - starts[-1])
+    return {
+        "draws": len(gains),
+        "before": rounded(statistics.fmean(starts), 4),
+        "gain": rounded(statistics.fmean(gains)),
+        "least": rounded(min(gains)),
+        "share_worse": rounded(sum(gain < -1e-9 for gain in gains) / len(gains)),
+    }
+
+
 def with_alarms(features: Features, n_defects: int = 0) -> dict[str, Any]:
     """Alarms on one kind, twenty of which are called good, and recall of all others, of which
     `n_defects` are labelled.
@@ -393,6 +413,9 @@ def main() -> None:
         features = extracted(name, options)
         for n in LABELLED:
             results.measure(f"{name}, {n} defects", lambda n=n, f=features: with_defects(f, n))
+        if name != "commutators":  # they have one kind
+            for n in MIXED:
+                results.measure(f"{name}, {n} mixed", lambda n=n, f=features: with_mixed(f, n))
         results.measure(f"{name}, smudges", lambda f=features: with_smudges(f))
         results.measure(f"{name}, a kind called good", lambda f=features: with_alarms(f))
         results.measure(

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 _WEIGHTS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0)
+_TRUSTED = 5  # groups of defects that may give a weight of 1, and the weight grows with the square
 _SURE = 0.8  # of a gain, before a weight is used
 _CONFIDENCE = 0.95  # of the interval that is told
 _MOST_LOST = 0.01  # of ROC AUC, for defects that the head does not know
@@ -41,7 +42,8 @@ def choose_weight(
     """The weight whose gain is surest: the highest lower bound (80%) above 0, else no weight.
 
     A weight is not considered if defects that the head does not raise would lose more than .01 of
-    ROC AUC by the normal images that it does raise.
+    ROC AUC by the normal images that it does raise, nor if it is above ``(n_groups / 5) ** 2``: few
+    defects cannot tell a large weight from luck, least of all if they are of several kinds.
 
     Parameters
     ----------
@@ -54,10 +56,10 @@ def choose_weight(
     Examples
     --------
     >>> normals = torch.arange(100.0), torch.zeros(100)
-    >>> defects = torch.tensor([50.0, 60, 70, 80]), torch.full((4,), 40.0)
+    >>> defects = torch.tensor([50.0, 60, 70, 80]), torch.full((4,), 80.0)
     >>> chosen = choose_weight(normals, defects, torch.arange(4))
     >>> chosen.weight, round(chosen.gain, 3)
-    (2.0, 0.345)
+    (0.5, 0.321)
     >>> choose_weight(normals, (defects[0], torch.zeros(4)), torch.arange(4)).weight
     0.0
     """
@@ -83,7 +85,8 @@ def choose_weight(
         gains = by_group(_places(raised, defects[0] + weight * defects[1]) - before)
         lost = float((before - _places(raised, defects[0])).mean())
         gain, spread = float(gains.mean()), float(gains.std())
-        if lost <= _MOST_LOST and gain - sure * spread > surest:
+        is_trusted = weight <= (n_groups / _TRUSTED) ** 2
+        if is_trusted and lost <= _MOST_LOST and gain - sure * spread > surest:
             reach, surest = wide * spread, gain - sure * spread
             best = HeadWeight(weight, gain, gain - reach, gain + reach, lost, n_groups)
     return best
