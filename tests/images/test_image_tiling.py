@@ -85,6 +85,14 @@ def test_places_keep_their_own_mean_only_where_they_differ_more_than_chance_has_
     assert apart.combine(10 * np.arange(6) + 0.0) < 1 < 4 < apart.combine([60, 10, 20, 30, 40, 50])
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"means": (0.0, 1.0)}, {"spreads": (0.0,)}, {"means": (), "spreads": ()}]
+)
+def test_statistics_that_do_not_fit_the_grid_are_refused(wrong):
+    with pytest.raises(ValidationError, match="one a place, and spreads above 0"):
+        Tiling(rows=2, columns=2, **wrong)
+
+
 def test_a_tile_that_is_not_looked_at_counts_nowhere():
     tiling = Tiling(rows=1, columns=3, highest=2)
     assert tiling.combine(np.array([1.0, np.nan, 3.0])) == 2

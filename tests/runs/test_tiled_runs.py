@@ -192,6 +192,7 @@ def test_the_estimator_takes_tiles_and_a_region_and_keeps_them(source, tmp_path)
         ({"job": "reconstruct", "region": np.ones((2, 2))}, "--region is for --job detect"),
         ({"job": "detect", "tiles": "many"}, "--tiles must be auto or a whole number. Got many"),
         ({"job": "detect", "tiles": 2, "trim": 0.1}, "trim drops whole images"),
+        ({"job": "detect", "region": "none.png"}, r"fit: none.png: must hold a region.*[^.]\.$"),
     ],
 )
 def test_what_tiles_cannot_be_combined_with_is_refused(options, message):

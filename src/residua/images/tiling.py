@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from residua.images.channels import own_channels, with_channels
 from residua.images.columns import shared, texts
@@ -66,6 +66,13 @@ class Tiling(Record):
     means: tuple[float, ...] = (0.0,)
     spreads: tuple[float, ...] = (1.0,)
     highest: int = Field(default=1, ge=1)
+
+    @model_validator(mode="after")
+    def _a_mean_and_a_spread_each(self) -> Self:
+        numbers = {len(self.means), len(self.spreads)}
+        if numbers not in ({1}, {self.n_places}) or min(self.spreads, default=0) <= 0:
+            raise ValueError("means and spreads must be one, or one a place, and spreads above 0")
+        return self
 
     @property
     def n_places(self) -> int:

@@ -65,7 +65,7 @@ def sentence_of(problem: Any) -> str:
     """A problem that pydantic found, as the sentence of an error."""
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "value_error":
-        return f"fit: {message}."
+        return f"fit: {message.removesuffix('.')}."
     where = ".".join(map(str, problem["loc"]))
     return f"fit: {where}: {message}. Got {problem['input']!r}. Choose another value."
 
