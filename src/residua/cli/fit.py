@@ -177,8 +177,8 @@ def fit(
             metavar="NAME",
             help=(
                 "Published weights: lite0, lite2, timm:NAME[@FILE], huggingface:NAME[@FOLDER] or"
-                " FILE.onnx, for the recipes memory (the default with a backbone) and feature."
-                " none: keep auto from using any."
+                " FILE.onnx, for the recipes memory (the default with a backbone), feature and"
+                " inspect. none: keep auto from using any."
             ),
             show_default=False,
         ),

@@ -26,6 +26,7 @@ VARIANTS = [
     ("plain", {"loss_name": "binary-cross-entropy", "error": "absolute"}),
     ("variational", {"score": "elbo", "aspect": "keep"}),
     ("inspect", {"aspect": "area"}),
+    pytest.param("inspect", {"aspect": "area", "backbone": "random-conv"}, marks=pytest.mark.slow),
 ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from residua.training.scoring.places import Places, highest, tamed
+from residua.training.scoring.places import Places, centre_and_spread, highest, tamed
 
 
 def noise(*shape):
@@ -40,3 +40,10 @@ def test_however_far_out_a_value_stays_finite_and_in_order():
     assert torch.isfinite(tamed(values)).all()
     assert (tamed(values).diff() >= 0).all()
     assert torch.allclose(tamed(values[1:4]), values[1:4].asinh())
+
+
+def test_hidden_anomalies_do_not_change_what_is_usual():
+    usual = torch.randn(40, 2, generator=torch.Generator().manual_seed(0))
+    spoilt = torch.cat([usual[:36], torch.full((4, 2), 1e6)])
+    for clean, hidden in zip(centre_and_spread(usual), centre_and_spread(spoilt), strict=True):
+        assert torch.allclose(clean, hidden, atol=0.5)

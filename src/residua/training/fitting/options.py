@@ -108,7 +108,8 @@ class RecipeOptions(SharedOptions):
 
     @model_validator(mode="after")
     def _trim_needs_scores_of_training_images(self) -> Any:
-        if self.trim and self.recipe == Memory.name:
+        backbone = self.recipe_options.get("backbone", NO_BACKBONE)
+        if self.trim and (self.recipe == Memory.name or backbone != NO_BACKBONE):
             raise ValueError(
                 "trim drops the training images that score worst, and a memory holds just those, so"
                 f" that they score lowest. Got --trim {self.trim:g} with --recipe {self.recipe}."

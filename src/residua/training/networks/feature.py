@@ -31,7 +31,8 @@ class FeatureMaps(nn.Module):
     """A frozen backbone, and the maps that it gives of images.
 
     The maps of the chosen ``levels`` are brought to one grid of at most 64 x 64 places, ``grid``;
-    ``channels`` are how many each level has.
+    ``channels`` are how many each level has. Images are stretched to ``side`` x ``side``, or to
+    `shape` where they come in `any_size`.
     """
 
     mean: Tensor
@@ -45,11 +46,13 @@ class FeatureMaps(nn.Module):
         levels: Sequence[int] | None = None,
         side: int | None = None,
         values: Values = IMAGENET,
+        any_size: bool = False,
     ) -> None:
         super().__init__()
         self.shape = shape
         self.backbone = backbone.eval()
         self.seen = take_size(backbone, side or shape.height, side or shape.width)
+        self.is_stretched = any_size or (shape.height, shape.width) != self.seen
         backbone.requires_grad_(False)
         for name, channels in values._asdict().items():
             self.register_buffer(name, torch.tensor(channels).view(1, 3, 1, 1))
@@ -103,7 +106,7 @@ class FeatureMaps(nn.Module):
         colour = (
             images if images.shape[1] == 3 else images.mean(1, keepdim=True).expand(-1, 3, -1, -1)
         )
-        if (self.shape.height, self.shape.width) != self.seen:
+        if self.is_stretched:
             colour = F.interpolate(colour, size=self.seen, mode="bilinear", align_corners=False)
         maps = maps_of(self.backbone, (colour - self.mean) / self.deviation)
         return torch.cat([_to_grid(maps[level], self.grid) for level in self.levels], 1)
@@ -144,6 +147,25 @@ class FeatureMaps(nn.Module):
                     f"backbone: it must take images of {self.seen[0]}x{self.seen[1]} pixels. Got:"
                     f" {in_a_line(error)}. Set the option side to the size that it was made for."
                 ) from error
+
+
+class WithBackbone(nn.Module):
+    """A network that is trained, and the maps of a frozen backbone beside it.
+
+    The backbone has no part in training: what scores looks through it.
+    """
+
+    def __init__(self, trained: nn.Module, maps: FeatureMaps) -> None:
+        super().__init__()
+        self.trained, self.maps = trained, maps
+
+    def forward(self, *inputs: Tensor) -> Any:
+        """What the trained network gives."""
+        return self.trained(*inputs)
+
+    def describe(self) -> str:
+        """Both in a few words."""
+        return f"{self.trained.describe()}, and {self.maps.describe()}"  # type: ignore[operator]
 
 
 class FeatureAutoencoder(FeatureMaps, AutoencoderNetwork):

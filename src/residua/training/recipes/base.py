@@ -79,8 +79,7 @@ class Recipe(Record, ABC):
     `smallest_side` is the least that the network takes; both in pixels. A recipe that takes
     `any_size` can be given each image at its own proportions; its scorer is then fitted to an
     `ImageList`. What `is_closed_form` takes no steps: `ClosedFormRecipe`. `jobs` are those that it
-    can do. One that `keeps_images` has its training images in the model, so that their own scores
-    say nothing.
+    can do.
     """
 
     name: ClassVar[str]
@@ -93,7 +92,6 @@ class Recipe(Record, ABC):
     smallest_side: ClassVar[int] = 8
     any_size: ClassVar[bool] = False
     is_closed_form: ClassVar[bool] = False
-    keeps_images: ClassVar[bool] = False
     jobs: ClassVar[tuple[Job, ...]] = ("reconstruct", "detect")
 
     latent: int | None = None
@@ -112,6 +110,11 @@ class Recipe(Record, ABC):
     @abstractmethod
     def build_scorer(self, network: nn.Module) -> Scorer:
         """The scorer around `network`, not fitted yet."""
+
+    @property
+    def keeps_images(self) -> bool:
+        """Whether the model holds parts of its training images, so that they score lower."""
+        return False
 
     def load_pretrained(self, network: nn.Module) -> None:
         """Fetch weights that others trained, where a recipe starts from any.

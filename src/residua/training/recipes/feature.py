@@ -28,7 +28,7 @@ from residua.training.networks.backbones import (
 from residua.training.networks.feature import FeatureAutoencoder
 from residua.training.recipes.base import Recipe, Schedule
 from residua.training.scoring.feature_score import MEMORY_PARTS, PLACED_PARTS, FeatureScorer, Part
-from residua.training.scoring.memory_score import even_light
+from residua.training.scoring.memory_score import SIZE, TOPS, even_light
 from residua.training.scoring.places import check_parts
 from residua.training.scoring.scorer import Scorer
 
@@ -71,12 +71,15 @@ class Feature(Recipe):
     side: int | None = Field(default=None, ge=8, le=4096)
     normalise: bool | None = None
     noise: float = Field(default=0.2, ge=0, lt=1)
-    size: int = Field(default=4000, ge=1, le=100_000)
-    tops: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(
-        default=(0.003, 0.03), min_length=1
-    )
+    size: int = Field(default=SIZE, ge=1, le=100_000)
+    tops: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(default=TOPS, min_length=1)
     even: bool = True
     parts: Annotated[tuple[Part, ...], AfterValidator(_CHECK)] = MEMORY_PARTS
+
+    @property
+    def keeps_images(self) -> bool:
+        """Their features are kept."""
+        return "neighbours" in self.parts
 
     def build_network(self, shape: ImageShape) -> nn.Module:
         """The backbone's architecture and a fresh autoencoder of its features.

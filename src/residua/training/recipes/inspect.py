@@ -17,11 +17,20 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from residua.training.networks import ImageShape
+from residua.training.networks.backbones import (
+    build_backbone,
+    check_backbone,
+    fetch_weights,
+    values_of,
+)
+from residua.training.networks.feature import FeatureMaps, WithBackbone
 from residua.training.networks.skip import STRIDE, SkipNetwork
 from residua.training.recipes.base import Recipe, Schedule
 from residua.training.scoring.inspect_score import PARTS, PLACED_PARTS, InspectScorer, Part
+from residua.training.scoring.memory_score import MemoryScorer
 from residua.training.scoring.places import check_parts
 from residua.training.scoring.scorer import Scorer
+from residua.training.scoring.summed_score import SummedScorer
 from residua.training.synthesis import (
     FAMILIES,
     CorruptedBatch,
@@ -58,7 +67,8 @@ class Inspect(Recipe):
     gradients, focal cross-entropy in which small defects weigh more a pixel, and one minus Dice's
     coefficient. ``defects`` is the share of the crops that get any, ``families`` the kinds;
     ``crop`` is their side at most. ``latent`` is the number of maps at the lowest level, six times
-    ``width`` unless said.
+    ``width`` unless said. With a ``backbone`` the score is the sum of this and of what the recipe
+    `memory` says with it.
     """
 
     name: ClassVar[str] = "inspect"
@@ -89,10 +99,26 @@ class Inspect(Recipe):
     segmentation: float = Field(default=3.0, ge=0)
     overlap: float = Field(default=0.5, ge=0)
     parts: Annotated[tuple[Part, ...], AfterValidator(_CHECK)] = PARTS
+    backbone: Annotated[str, AfterValidator(check_backbone)] | None = None
+
+    @property
+    def keeps_images(self) -> bool:
+        """A memory beside the network keeps their features."""
+        return self.backbone is not None
 
     def build_network(self, shape: ImageShape) -> nn.Module:
-        """A fresh skip network."""
-        return SkipNetwork(shape, width=self.width, latent=self.latent)
+        """A fresh skip network, and the backbone's architecture beside it."""
+        network = SkipNetwork(shape, width=self.width, latent=self.latent)
+        if self.backbone is None:
+            return network
+        backbone = build_backbone(self.backbone, pretrained=False)
+        values = values_of(self.backbone, backbone)
+        return WithBackbone(network, FeatureMaps(backbone, shape, values=values, any_size=True))
+
+    def load_pretrained(self, network: nn.Module) -> None:
+        """Fetch the backbone's published weights."""
+        if isinstance(network, WithBackbone) and self.backbone is not None:
+            fetch_weights(network.maps.backbone, self.backbone)
 
     def loss(self, network: Any, images: Tensor, generator: Generator) -> Tensor:
         """Weighted sum of the three losses on one crop of each image."""
@@ -114,8 +140,17 @@ class Inspect(Recipe):
             return Task(clean, spoilt, _holes(draws, len(clean), side))
 
     def build_scorer(self, network: Any) -> Scorer:
-        """The named parts, standardised on held-out normals and weighted by synthetic defects."""
-        return InspectScorer(network, self.parts, self.families)
+        """The named parts, standardised on held-out normals and weighted by synthetic defects.
+
+        With a backbone, a memory beside them.
+        """
+        if not isinstance(network, WithBackbone):
+            return InspectScorer(network, self.parts, self.families)
+        trained: Any = network.trained
+        return SummedScorer(
+            InspectScorer(trained, self.parts, self.families),
+            MemoryScorer(network.maps, pictures=False),
+        )
 
 
 def restoration_loss(restored: Tensor, clean: Tensor) -> Tensor:

@@ -35,7 +35,6 @@ class Neighbours(ClosedFormRecipe):
     blind_to: ClassVar[tuple[str, ...]] = ("dimmed", "simpler")
     jobs: ClassVar[tuple[Job, ...]] = ("detect",)
     default_side: ClassVar[int] = 64
-    keeps_images: ClassVar[bool] = True
 
     latent: None = None
     nearest: int = Field(default=5, ge=1, le=1000)
@@ -43,6 +42,11 @@ class Neighbours(ClosedFormRecipe):
     def most_images(self, shape: ImageShape) -> int:
         """As many as the bank may hold."""
         return min(super().most_images(shape), max(_FEWEST, _MOST_VALUES // shape.n_values))
+
+    @property
+    def keeps_images(self) -> bool:
+        """Training images are all that it knows."""
+        return True
 
     def build_network(self, shape: ImageShape) -> nn.Module:
         """An empty bank: `NeighbourScorer.fit` fills it."""

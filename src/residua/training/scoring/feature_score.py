@@ -9,7 +9,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from residua.training.networks.feature import FeatureAutoencoder
-from residua.training.scoring.image_list import Images
 from residua.training.scoring.memory_score import MemoryScorer
 from residua.training.scoring.places import Places, highest, smooth_places, tamed
 from residua.training.scoring.scorer import Scorer, ScorerOutput, View
@@ -40,12 +39,12 @@ class FeatureScorer(MemoryScorer):
         tops: tuple[float, ...],
         even: bool,
     ) -> None:
-        super().__init__(network, size=size, tops=tops, even=even)
+        super().__init__(network, size=size, tops=tops, even=even, pictures=False)
         self.parts = parts
         self.placed = tuple(part for part in PLACED_PARTS if part in parts)
         n_scores = len(self.placed) * len(tops) + ("density" in parts)
         self.places = Places(len(self.placed))
-        self.image_mean, self.image_spread = torch.zeros(n_scores), torch.ones(n_scores)
+        self.image_centre, self.image_spread = torch.zeros(n_scores), torch.ones(n_scores)
 
     def forward(self, images: Tensor) -> ScorerOutput:
         """Score prepared images."""
@@ -59,7 +58,7 @@ class FeatureScorer(MemoryScorer):
         error_map = F.interpolate(
             maps.sum(1, keepdim=True), size=images.shape[2:], mode="bilinear", align_corners=False
         )[:, 0]
-        score = tamed((scores - self.image_mean) / self.image_spread).sum(1)
+        score = tamed((scores - self.image_centre) / self.image_spread).sum(1)
         picture = self.decode(self._code(features))
         return View(ScorerOutput(score, error_map, picture), features)
 
@@ -68,11 +67,6 @@ class FeatureScorer(MemoryScorer):
         return self._code(self._features(images))
 
     decode = Scorer.decode
-
-    def fit(self, train: Images, held_out: Images) -> None:
-        """The memory from training images, what is usual from held-out ones; no image is kept."""
-        super().fit(train, held_out)
-        self.pictures, self.picture_codes = self.pictures[:0], self.picture_codes[:0]
 
     def _code(self, features: Tensor) -> Tensor:
         return self.network.pool(features)  # type: ignore[operator,no-any-return]

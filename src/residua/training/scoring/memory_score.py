@@ -12,17 +12,26 @@ from residua.training.networks.residual import pooling
 from residua.training.scoring.bank import less_own_square
 from residua.training.scoring.density import Gaussian, Nearest, far_apart_rows, some_vectors
 from residua.training.scoring.image_list import Images, chunks_of, every
-from residua.training.scoring.places import Places, highest, smooth_places, tamed
+from residua.training.scoring.places import (
+    Places,
+    centre_and_spread,
+    highest,
+    smooth_places,
+    tamed,
+)
 from residua.training.scoring.scorer import Scorer, ScorerOutput, View, add_buffers
 from residua.training.synthesis import standardise
+
+SIZE, TOPS = 4000, (0.003, 0.03)
+"""Vectors that are kept, and shares of the places whose means are summed, unless said."""
 
 _CHUNK = 16
 _MOST_VECTORS = 60_000
 _MOST_HELD_OUT = 2000
 _CELLS = 2
+_KEPT = 0.8  # of the held-out images, for what is usual at a place
 _PICTURES = 16
 _MEAN, _SPREAD = 0.45, 0.2  # about those of photographs in [0, 1]
-_TINY = 1e-6
 
 
 class MemoryScorer(Scorer):
@@ -32,22 +41,31 @@ class MemoryScorer(Scorer):
     can be, out of at most 60,000 from all training images. Distances are taken in units of what is
     usual at their place. An image's score is the sum of the means of its highest places, for each
     share in ``tops``, and of the Mahalanobis distance of the features averaged over quarters of the
-    image, or over all of it where quarters take more than 1,024 numbers; each is standardised on
-    held-out normals, and what lies far out counts by its logarithm. In place of a reconstruction
-    stands the most similar of 16 training images that are kept.
+    image, or over all of it where quarters take more than 1,024 numbers. Each is taken less the
+    median of held-out normals, in units of their median absolute deviation, so that a few hidden
+    anomalies change little, and what lies far out counts by its logarithm. In place of a
+    reconstruction stands the most similar of 16 training images that are kept; without `pictures`,
+    the image itself.
     """
 
     cells: Tensor
-    image_mean: Tensor
+    image_centre: Tensor
     image_spread: Tensor
     pictures: Tensor
     picture_codes: Tensor
 
     def __init__(
-        self, network: FeatureMaps, *, size: int, tops: tuple[float, ...], even: bool
+        self,
+        network: FeatureMaps,
+        *,
+        size: int = SIZE,
+        tops: tuple[float, ...] = TOPS,
+        even: bool = True,
+        pictures: bool = True,
     ) -> None:
         super().__init__()
         self.network, self.tops, self.even = network, tops, even
+        self.keeps_pictures = pictures
         self.nearest = Nearest(network.n_features, size)
         self.places = Places(1)
         n_cells, shape = network.n_cells(_CELLS), network.shape
@@ -56,21 +74,22 @@ class MemoryScorer(Scorer):
         self.register_buffer("cells", pooling(*network.grid, n_cells), persistent=False)
         add_buffers(
             self,
-            image_mean=torch.zeros(len(tops) + 1),
+            image_centre=torch.zeros(len(tops) + 1),
             image_spread=torch.ones(len(tops) + 1),
-            pictures=torch.zeros(1, shape.channels, shape.height, shape.width),
-            picture_codes=torch.zeros(1, n_codes),
+            pictures=torch.zeros(int(pictures), shape.channels, shape.height, shape.width),
+            picture_codes=torch.zeros(int(pictures), n_codes),
         )
 
     def forward(self, images: Tensor) -> ScorerOutput:
         """Score prepared images."""
         features = self._features(images)
         maps, codes = self.places(self._distances(features)), self._pooled(features)
-        parts = (self._image_scores(maps, codes) - self.image_mean) / self.image_spread
+        parts = (self._image_scores(maps, codes) - self.image_centre) / self.image_spread
         error_map = F.interpolate(
             maps, size=images.shape[2:], mode="bilinear", align_corners=False
         )[:, 0]
-        return ScorerOutput(tamed(parts).sum(1), error_map, self._most_alike(codes))
+        picture = self._most_alike(codes) if self.keeps_pictures else images
+        return ScorerOutput(tamed(parts).sum(1), error_map, picture)
 
     def encode(self, images: Tensor) -> Tensor:
         """Refused: features are looked up, and no code is made of an image."""
@@ -91,21 +110,18 @@ class MemoryScorer(Scorer):
         self.nearest.fit(torch.cat(vectors)[:_MOST_VECTORS])
         codes = torch.cat(cells)
         self.gaussian.fit(codes)
-        white = self.gaussian.whiten(codes)
-        rows = far_apart_rows(white, min(_PICTURES, len(train)))
-        self.pictures = torch.cat(
-            [next(chunks_of(train[row : row + 1], 1)) for row in rows.tolist()]
-        )
-        self.picture_codes = white[rows]
+        if self.keeps_pictures:
+            self._keep_pictures(train, codes)
         seen = []
         for chunk in chunks_of(every(held_out, -(-len(held_out) // _MOST_HELD_OUT)), _CHUNK):
             features = self._features(chunk)
             seen.append((self._distances(features), self._pooled(features)))
         maps, codes = (torch.cat(parts) for parts in zip(*seen, strict=True))
-        self.places.fit(maps.split(_CHUNK))
+        # Anomalies that hide among the held-out images would make others look usual.
+        far = highest(maps[:, 0], max(self.tops))
+        self.places.fit(maps[far <= far.quantile(_KEPT)].split(_CHUNK))
         scores = self._image_scores(self.places(maps), codes)
-        self.image_mean = scores.mean(0)
-        self.image_spread = scores.std(0, correction=0).clamp(min=_TINY)
+        self.image_centre, self.image_spread = centre_and_spread(scores)
 
     def _features(self, images: Tensor) -> Tensor:
         """What the backbone sees, (batch, n_features, rows, columns).
@@ -121,6 +137,15 @@ class MemoryScorer(Scorer):
     def _pooled(self, features: Tensor) -> Tensor:
         """Features averaged over the cells, (batch, n_cells * n_features)."""
         return (features.flatten(2) @ self.cells).flatten(1)
+
+    def _keep_pictures(self, train: Images, codes: Tensor) -> None:
+        """Training images that are as little alike as can be."""
+        white = self.gaussian.whiten(codes)
+        rows = far_apart_rows(white, min(_PICTURES, len(train)))
+        self.pictures = torch.cat(
+            [next(chunks_of(train[row : row + 1], 1)) for row in rows.tolist()]
+        )
+        self.picture_codes = white[rows]
 
     def _most_alike(self, codes: Tensor) -> Tensor:
         """The kept picture whose features are most like each image's as a whole."""

@@ -15,6 +15,7 @@ from residua.training.synthesis.smoothing import resized
 _Parts = TypeVar("_Parts", bound=Sequence[str])
 _CELLS = 10  # a side
 _TINY = 1e-6
+_NORMAL = 1.4826  # a normal distribution's standard deviation in median absolute deviations
 _FARTHEST = 1e15  # its square is still finite
 
 
@@ -90,6 +91,22 @@ def highest(maps: Tensor, share: float) -> Tensor:
     """
     values = maps.flatten(1)
     return values.topk(so_many(share, values.shape[1]), dim=1, sorted=False).values.mean(1)
+
+
+def centre_and_spread(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Median and scaled median absolute deviation of each column, (n, n_columns) to (n_columns,).
+
+    The scale makes the latter a normal distribution's standard deviation. Up to half of the rows
+    may be anything.
+
+    Examples
+    --------
+    >>> centre_and_spread(torch.tensor([[1.0], [2.0], [3.0], [4.0], [1000.0]]))
+    (tensor([3.]), tensor([1.4826]))
+    """
+    centre = values.quantile(0.5, dim=0)
+    deviation = (values - centre).abs().quantile(0.5, dim=0)
+    return centre, (_NORMAL * deviation).clamp(min=_TINY)
 
 
 def tamed(values: Tensor) -> Tensor:
