@@ -21,6 +21,7 @@ from residua.runs.learning.features import StoredFeatures
 from residua.runs.learning.learn import learn_run, undo_learning
 from residua.runs.learning.model import check_learns
 from residua.runs.learning.record import read_record
+from residua.runs.progress import Watcher
 from residua.runs.threshold import change_threshold
 from residua.runs.trained_run import TrainedRun
 from residua.thresholds import choose_threshold
@@ -63,6 +64,14 @@ def test_every_fit_of_a_detector_stores_what_learning_needs(finished, source):
     assert np.allclose(stored.of("calibration").seen.score, bundle.calibration_scores)
     hashes = set(load_images(str(source)).pixel_hashes.tolist())
     assert set(stored.pixels.tolist()) <= hashes
+
+
+def test_features_that_would_take_too_much_are_not_stored(finished, source, tmp_path, monkeypatch):
+    monkeypatch.setattr("residua.runs.learning.features.MOST_BYTES", 100)
+    said = []
+    run = fit_run(options(source), tmp_path / "run", watcher=Watcher(on_note=said.append))
+    assert not (run.path / "features.npz").exists()
+    assert any("are not stored: `residua learn` will read the source" in one for one in said)
 
 
 def test_a_reconstructor_stores_no_features(source, tmp_path):

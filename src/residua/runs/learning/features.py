@@ -26,7 +26,7 @@ from residua.training.scoring.engine import see_images
 from residua.training.scoring.learned_score import Seen
 
 MOST_BYTES = 64 * 2**20
-_MOST = {"train": 200, "held out": 2000}
+_MOST, _KEPT = {"train": 200, "held out": 2000}, ("fitted", "validation")
 """Images of a part whose features are kept; of the calibration part all are."""
 PARTS = ("train", "held out", "calibration", "good", "defect")
 
@@ -152,12 +152,14 @@ def keep_features(
     calibration = parts.get("calibration")
     if calibration is not None and len(calibration):
         one = StoredFeatures.of_images(bundle, calibration[:1], "calibration")
-        n_bytes = 4 * sum(values[0].numel() for values in one.seen) * len(calibration)
+        n_images = len(calibration) + sum(
+            min(most, len(parts[name])) for most, name in zip(_MOST.values(), _KEPT, strict=True)
+        )
+        n_bytes = 4 * sum(values[0].numel() for values in one.seen) * n_images
         if n_bytes > MOST_BYTES:
             watcher.note(
-                f"the features of {count(len(calibration), 'calibration image')} would take"
-                f" {n_bytes / 2**20:,.0f} MB and are not stored: `residua learn` will read the"
-                " source"
+                f"the features of {count(n_images, 'image')} would take {n_bytes / 2**20:,.0f} MB"
+                " and are not stored: `residua learn` will read the source"
             )
             return
     StoredFeatures.of_fit(bundle, parts).save(folder)
