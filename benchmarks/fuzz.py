@@ -416,7 +416,7 @@ def make_run(folder: Path) -> Path:
     from residua.runs.evaluate import evaluate_run
     from residua.runs.fit import fit_run
     from residua.runs.learning.corrections import Correction
-    from residua.runs.learning.record import LearningRecord, write_record
+    from residua.runs.learning.record import LearningRecord, keep_record
     from residua.runs.report import report_run
     from residua.runs.trained_run import TrainedRun
     from residua.training.fitting.options import make_options
@@ -437,7 +437,7 @@ def make_run(folder: Path) -> Path:
     said = Correction(path="a.png", label="defect", kind="scratch", pixels="0" * 32)
     facts = {"date": "2026-01-05", "parent": "run", "parent_weights": "0" * 64}
     record = LearningRecord(**facts, corrections=(said,), threshold_before=1, threshold_after=2)
-    write_record(TrainedRun(run), record)
+    keep_record(TrainedRun(run), record)
     return run
 
 

@@ -208,10 +208,16 @@ def test_a_detector_learns_and_is_saved_as_a_run_that_can_learn_again(digits, tm
     assert np.array_equal(detector.anomaly_scores(digits.test[:20]), before)
     assert better.bundle_.config.learnt
     better.save(tmp_path / "run")
+    judged = better.evaluate(digits.test), evaluate_run(tmp_path / "run", "digits").evaluation
+    n_calibration = len(better.bundle_.calibration_scores)  # they are among all digits
+    for one, n in zip(judged, (12, 12 + n_calibration), strict=True):
+        assert [f.measured["n_reused"] for f in one.findings if f.code == "test-reused"] == [n]
     again = residua.OneClassDetector.load(tmp_path / "run")
     assert np.array_equal(again.anomaly_scores(digits.test), better.anomaly_scores(digits.test))
     more = again.learn(defects=ones[12:16])
     assert len(more._features.of("defect")) == 16
-    assert again.fit(digits.train)._features is None
+    assert len(more._learning.earlier) == 12
+    again.fit(digits.train).save(tmp_path / "run")
+    assert not (tmp_path / "run" / "learning.json").exists()
     with pytest.raises(InputError, match="must hold images"):
         detector.learn()

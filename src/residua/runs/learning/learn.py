@@ -20,7 +20,7 @@ from residua.records import now
 from residua.runs.learning.corrections import Correction, Corrections, read_corrections
 from residua.runs.learning.features import StoredFeatures, joined
 from residua.runs.learning.model import LearntModel, check_learns, learn_model
-from residua.runs.learning.record import LearningRecord, read_record, write_record
+from residua.runs.learning.record import LearningRecord, keep_record, read_record
 from residua.runs.open_run import is_wrapped
 from residua.runs.origin import Origin
 from residua.runs.parts import TAUGHT
@@ -74,17 +74,15 @@ def learn_run(
     stored = _features(folder, bundle, origin, source, watcher)
     sampled = None if sample is None else _sample(sample, origin, parts, read, watcher)
     learnt = learn_model(bundle, stored, read, sample=sampled, watcher=watcher)
-    earlier = read_record(folder)
-    record = LearningRecord(
-        date=now(),
+    record = record_of(
+        learnt,
+        read,
+        bundle,
+        parts=parts,
+        earlier=read_record(folder),
         parent=str(folder.path.resolve()),
         parent_weights=folder.mark().weights,
-        corrections=_judged(read, parts, learnt),
-        earlier=() if earlier is None else _still_true(earlier, read),
-        threshold_before=_threshold(bundle),
-        threshold_after=_threshold(learnt.bundle),
         sampled=0 if sampled is None else len(sampled),
-        **_of_learning(learnt),
     )
     rows = _rows(recorded, set(record.pixels), set(learnt.lent.tolist()), sampled)
     with fresh.locked():
@@ -96,9 +94,32 @@ def learn_run(
         fresh.write_rows(rows)
         learnt.features.save(fresh)
         notes = (*state.notes, f"learnt from {record.about_corrections()}")
-        write_record(fresh, record)
+        keep_record(fresh, record)
         fresh.write_state(state.model_copy(update={"notes": notes}))
     return record
+
+
+def record_of(
+    learnt: LearntModel,
+    corrections: Corrections,
+    bundle: Bundle,
+    *,
+    parts: Mapping[str, str],
+    earlier: LearningRecord | None,
+    **facts: Any,
+) -> LearningRecord:
+    """What a step of learning from `corrections` did to a model, `bundle` before; `parts` are those
+    of the run's images by their hashes.
+    """
+    return LearningRecord(
+        date=now(),
+        corrections=_judged(corrections, parts, learnt),
+        earlier=() if earlier is None else _still_true(earlier, corrections),
+        threshold_before=_threshold(bundle),
+        threshold_after=_threshold(learnt.bundle),
+        **facts,
+        **_of_learning(learnt),
+    )
 
 
 def undo_learning(run: str | Path) -> None:

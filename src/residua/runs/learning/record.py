@@ -167,9 +167,13 @@ def _are(n: int) -> str:
     return "is" if n == 1 else "are"
 
 
-def write_record(folder: RunFolder, record: LearningRecord) -> None:
-    """Write `learning.json`."""
-    write_json(folder.path / "learning.json", record.model_dump(mode="json"))
+def keep_record(folder: RunFolder, record: LearningRecord | None) -> None:
+    """Write `learning.json`; of a model that has learnt nothing, delete what an older one left."""
+    path = folder.path / "learning.json"
+    if record is None:
+        path.unlink(missing_ok=True)
+    else:
+        write_json(path, record.model_dump(mode="json"))
 
 
 def read_record(folder: RunFolder) -> LearningRecord | None:

@@ -22,6 +22,7 @@ from residua.records import Evaluation, Job
 from residua.runs.engines import export_run
 from residua.runs.evaluate import evaluate_model
 from residua.runs.judgement import Judgement
+from residua.runs.model import JudgedModel
 from residua.runs.parts import compared
 from residua.runs.run_record import RunRecord
 from residua.runs.run_state import RunState
@@ -243,10 +244,14 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
             fitted_on = None if self._parts is None else self._parts["learnt"]
         command = f"residua.{' '.join(repr(self).split())}.fit(images)"
         return evaluate_model(
-            self._record_of_run().model(self._fitted(), command),
+            self._judged_model(command),
             compared(images, "test", fitted_on),
             separator=self._separator,
         )
+
+    def _judged_model(self, command: str) -> JudgedModel:
+        """The model as judging sees it."""
+        return self._record_of_run().model(self._fitted(), command)
 
     def _labelled(self, X: Any, y: Any) -> ImageSet:
         """Images to judge with their labels; normal is what it was in `fit`."""

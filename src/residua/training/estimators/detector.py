@@ -5,6 +5,7 @@ from it.
 from __future__ import annotations
 
 from copy import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -18,8 +19,10 @@ from residua.images import ImageSet
 from residua.records import OperatingPoint
 from residua.runs.learning.corrections import corrections_of_arrays
 from residua.runs.learning.features import StoredFeatures
-from residua.runs.learning.learn import corrected_record
+from residua.runs.learning.learn import corrected_record, record_of
 from residua.runs.learning.model import check_learns, learn_model
+from residua.runs.learning.record import LearningRecord, keep_record, read_record
+from residua.runs.model import JudgedModel
 from residua.runs.progress import Watcher
 from residua.runs.trained_run import TrainedRun
 from residua.thresholds.defaults import choose_operating_point
@@ -82,6 +85,7 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
 
     _job: ClassVar[Literal["detect"]] = "detect"
     _features: StoredFeatures | None = None
+    _learning: LearningRecord | None = None
 
     def __init__(
         self,
@@ -152,7 +156,7 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
         """
         if calibration is None and (isinstance(y, ImageSet) or np.ndim(y) >= 3):
             y, calibration = None, y
-        self._features = None
+        self._features = self._learning = None
         train = as_image_set(X)
         _refuse_anomalies(y)
         normals, left_out = normals_of(train)
@@ -271,7 +275,19 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
         better._features, better._parts = learnt.features, None
         learnt_from = f"learnt from {len(corrections.said)} corrected images"
         better.notes_ = (*self.notes_, learnt_from, *notes)
-        better._record = corrected_record(self._record_of_run(), corrections, learnt)
+        record = self._record_of_run()
+        pairs = zip(record.images["pixels"], record.images["part"], strict=True)
+        better._learning = record_of(
+            learnt,
+            corrections,
+            self._fitted(),
+            parts={str(pixels): str(part) for pixels, part in pairs},
+            earlier=self._learning,
+            parent="in Python",
+            parent_weights="",
+            sampled=0 if sample is None else len(sample),
+        )
+        better._record = corrected_record(record, corrections, learnt)
         return better
 
     def save(self, folder: str | Path) -> Path:
@@ -280,6 +296,7 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
         self._keep_features()
         if self._features is not None:
             self._features.save(TrainedRun(path))
+        keep_record(TrainedRun(path), self._learning)
         return path
 
     @classmethod
@@ -287,8 +304,17 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
         """The detector of a RUN or of a bundle; nothing in the folder is executed."""
         detector = super().load(folder)
         run = TrainedRun(Path(folder))
-        detector._features = StoredFeatures.load(run) if run.exists() else None
+        if run.exists():
+            detector._features, detector._learning = StoredFeatures.load(run), read_record(run)
         return detector
+
+    def _judged_model(self, command: str) -> JudgedModel:
+        """The model, which knows the corrections that it has learnt from."""
+        model = super()._judged_model(command)
+        if self._learning is None:
+            return model
+        used = np.array(self._learning.pixels, object)
+        return replace(model, calibration=replace(model.calibration, elsewhere=used))
 
     def _keep_features(self) -> None:
         """What learning needs of the images of `fit`, as long as they are known."""
