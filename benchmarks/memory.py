@@ -1,19 +1,22 @@
 """The recipe `memory` beside a plain memory with the same backbone, on photographs of real parts.
 
-    python benchmarks/memory.py [--again] [CASE ...]
+    python benchmarks/memory.py [CASE ...]
 
 The plain memory is PatchCore (Roth et al., 2022) as one writes it first: features of two levels,
 averaged over 3 x 3 places, as many of them as far apart as can be, and the highest distance. Both
-see the same images at the same size, with one seed. Tiles by their protocols (`tile_protocols.py`),
-commutators and micro-lenses by the parts that their manifests state; intervals by groups.
+see the same images at the same size. Tiles by their protocols (`tile_protocols.py`), commutators
+and micro-lenses by the parts that their manifests state, drawn surfaces by their folders
+(`drawn_surfaces.py`); intervals by groups. ``with inspect``: the recipe `inspect` with the same
+backbone beside it.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+import tempfile
 import time
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import residua
+from drawn_surfaces import SETS, write_set
 from measure import Results, rounded
 from residua.evaluation.paired import paired_roc_auc
 from residua.images import ImageSet
@@ -35,32 +39,71 @@ from residua.training.scoring.prepare import Prepare
 from tile_protocols import PROTOCOLS, load_tiles
 
 DATA = Path(os.environ.get("RESIDUA_TEST_DATA", "../shared/data"))
-TILES = ("published", *(f"grouped {division}" for division in range(3)), "final")
-OTHERS = {
-    "commutators": ("commutators/set.csv", "normal", 448),
-    "micro-lenses": ("micro_lenses/set_clean.csv", "good", 448),
+TILES = ("grouped 0", "grouped 1", "grouped 2", "published", "final")
+PARTS = {
+    "commutators": ("commutators/set.csv", "normal"),
+    "micro-lenses": ("micro_lenses/set_clean.csv", "good"),
 }
-SIZE, VECTORS, SAMPLED = 256, 4000, 60_000
+FINER, INSPECT, SEED = " at 448", " with inspect", " seed "
+CASES = (
+    *TILES,
+    *PARTS,
+    *(f"drawn {name}" for name in SETS),
+    *(f"{name}{FINER}" for name in PARTS),
+    *(f"{name}{SEED}{seed}" for name in ("grouped 0", *PARTS) for seed in (1, 2)),
+    f"grouped 0{INSPECT}",
+)
+SIZE, SIZE_FINER, VECTORS, SAMPLED = 256, 448, 4000, 60_000
 
 
 def main() -> None:
-    asked = [name for name in (*TILES, *OTHERS) if name in sys.argv[1:]] or [*TILES, *OTHERS]
-    results, tiles = Results("memory"), None
+    asked = [name for name in CASES if name in sys.argv[1:]] or CASES
+    results = Results("memory")
     for name in asked:
-        if name in results.rows:
-            continue
-        if name in OTHERS:
-            place, normal, size = OTHERS[name]
-            images = residua.load_images(DATA / place, normal=normal)
-            parts = images.train, images.calibration, images.test
-            if not len(parts[1]):
-                parts = held_out(images.train), images.test
-                parts = (*parts[0], parts[1])
-        else:
-            tiles = tiles or load_tiles(DATA / "magnetic_tile")
-            protocol, size = PROTOCOLS[name](tiles), SIZE
-            parts = tiles[protocol.train], tiles[protocol.calibration], tiles[protocol.test]
-        results.measure(name, partial(compared, *parts, size))
+        if name not in results.rows:
+            parts, detector = division(name.split(SEED)[0]), detector_of(name)
+            results.measure(name, partial(compared, *parts, detector))
+
+
+def detector_of(case: str) -> residua.OneClassDetector:
+    """What is measured in a case, not fitted."""
+    recipe = make_recipe("inspect", backbone="lite0") if INSPECT in case else make_recipe("memory")
+    return residua.OneClassDetector(
+        recipe,
+        size=SIZE_FINER if FINER in case else SIZE,
+        seed=int(case.partition(SEED)[2] or 0),
+        threads=1,
+    )
+
+
+def division(case: str) -> tuple[ImageSet, ImageSet, ImageSet]:
+    """Images to train, to calibrate and to test on."""
+    name = case.removesuffix(FINER).removesuffix(INSPECT)
+    if name in PROTOCOLS:
+        images = tiles()
+        protocol = PROTOCOLS[name](images)
+        return images[protocol.train], images[protocol.calibration], images[protocol.test]
+    if name in PARTS:
+        place, normal = PARTS[name]
+        images = residua.load_images(DATA / place, normal=normal)
+    else:
+        images = drawn(name.removeprefix("drawn "))
+    if len(images.calibration):
+        return images.train, images.calibration, images.test
+    return (*held_out(images.train), images.test)
+
+
+@cache
+def tiles() -> ImageSet:
+    return load_tiles(DATA / "magnetic_tile")
+
+
+def drawn(name: str) -> ImageSet:
+    place = Path(tempfile.gettempdir()) / f"residua-drawn-{os.getuid()}" / name
+    if not place.is_dir():
+        place.parent.mkdir(exist_ok=True)
+        write_set(name, place)
+    return residua.load_images(place, normal="good")
 
 
 def held_out(train: ImageSet) -> tuple[ImageSet, ImageSet]:
@@ -71,10 +114,14 @@ def held_out(train: ImageSet) -> tuple[ImageSet, ImageSet]:
     return train[~is_held], train[is_held]
 
 
-def compared(train: ImageSet, calibration: ImageSet, test: ImageSet, size: int) -> dict[str, Any]:
+def compared(
+    train: ImageSet,
+    calibration: ImageSet,
+    test: ImageSet,
+    detector: residua.OneClassDetector,
+) -> dict[str, Any]:
     """Both on one division."""
     started = time.process_time()
-    detector = residua.OneClassDetector(make_recipe("memory"), size=size, seed=0, threads=1)
     detector = detector.fit(train, calibration=calibration)
     fitted = time.process_time()
     scores, maps = detector.anomaly_scores(test), detector.error_maps(test)
@@ -94,7 +141,7 @@ def compared(train: ImageSet, calibration: ImageSet, test: ImageSet, size: int) 
     return {
         "train": len(train),
         "test": len(test),
-        "size": size,
+        "size": detector.bundle_.config.size,
         **metrics,
         "plain memory": told(
             residua.metrics.roc_auc_interval(test.is_anomalous, peer, groups=test.groups)

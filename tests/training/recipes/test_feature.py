@@ -248,7 +248,7 @@ def test_each_part_finds_what_was_never_seen_and_weighs_alike(registered):
         fitted = detector(parts=parts).fit(blobs(120))
         scores = fitted.anomaly_scores(normal)
         assert np.mean(fitted.anomaly_scores(patched) > scores) > 0.8, parts
-        assert abs(np.median(scores)) < 3 * len(parts)  # two shares of the places a part
+        assert abs(np.median(scores)) < 6 * len(parts)  # in units of a dozen held-out images
 
 
 @pytest.mark.parametrize("parts", [("density",), ("error", "error"), ()])
