@@ -63,6 +63,16 @@ def test_an_exported_file_scores_as_the_model_that_has_learnt(name, engine, tmp_
     assert_same(bundle, load_engine(tmp_path / "export", engine), images)
 
 
+@pytest.mark.slow
+def test_a_sum_of_two_scores_learns_by_the_features_of_its_memory():
+    bundle = shaken("inspect", 1, backbone="random-conv")
+    images = verification(bundle).images
+    seen = see_images(bundle.graph, images, batch_size=4)
+    scorer = bundle.graph.scorer
+    assert seen.marked.shape[1] == scorer.memory.network.n_features
+    assert np.array_equal(seen.score, score_images(bundle.graph, images, batch_size=4).score)
+
+
 @pytest.mark.parametrize("name", ["plain", "memory", "neighbours"])
 def test_a_saved_bundle_scores_bit_for_bit_as_it_did(name, tmp_path):
     bundle = learnt(name)

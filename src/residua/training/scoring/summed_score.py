@@ -8,7 +8,13 @@ from torch import Tensor
 from residua.training.scoring.image_list import Images, chunks_of
 from residua.training.scoring.memory_score import MemoryScorer
 from residua.training.scoring.places import centre_and_spread, tamed
-from residua.training.scoring.scorer import Scorer, ScorerAround, ScorerOutput, add_buffers
+from residua.training.scoring.scorer import (
+    Scorer,
+    ScorerAround,
+    ScorerOutput,
+    View,
+    add_buffers,
+)
 
 _CHUNK = 8
 _MOST_HELD_OUT = 2000
@@ -39,7 +45,14 @@ class SummedScorer(ScorerAround):
 
     def forward(self, images: Tensor) -> ScorerOutput:
         """Score prepared images."""
-        trained, looked_up = self.inner(images), self.memory(images)
+        return self._sum(self.inner(images), self.memory(images))
+
+    def view(self, images: Tensor) -> View:
+        """Scores, and the maps of the memory's backbone."""
+        looked_up, features = self.memory.view(images)
+        return View(self._sum(self.inner(images), looked_up), features)
+
+    def _sum(self, trained: ScorerOutput, looked_up: ScorerOutput) -> ScorerOutput:
         scores = torch.stack([trained.score, looked_up.score], dim=1)
         return trained._replace(
             score=tamed((scores - self.score_centre) / self.score_spread).sum(1),
