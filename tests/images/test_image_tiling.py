@@ -135,7 +135,12 @@ def test_tiles_cover_the_box_around_a_region_and_outside_it_are_grey_or_left_out
 def test_an_image_in_which_a_thin_region_falls_between_pixels_is_seen_whole():
     inside = np.zeros((64, 64), np.uint8)
     inside[0] = 1
-    assert Framing(region=Region.of_mask(inside)).extent(2, 2) == (0, 0, 2, 2)
+    thin = Framing(region=Region.of_mask(inside))
+    assert thin.extent(2, 2) == (0, 0, 2, 2)
+    for framing in (thin, Framing(region=Region.of_mask(np.diag(np.arange(64) == 20)))):
+        assert framing.places(2, 2) == [0] and framing.extent(2, 2) == (0, 0, 2, 2)
+        image = np.arange(4, dtype=np.uint8).reshape(2, 2, 1)
+        np.testing.assert_array_equal(framing.cut(image, 0), image)
 
 
 def test_a_region_is_read_from_polygons_and_from_a_picture_and_scales_with_the_image(tmp_path):

@@ -12,6 +12,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 import residua
+from residua.cli.engine_table import print_export
 from residua.engines import KINDS
 from residua.engines.interface import score_with
 from residua.errors import InputError
@@ -156,13 +157,22 @@ def test_images_of_another_size_are_told_and_the_region_scales_with_them(run, so
     assert error_map.shape == (64, 96) and error_map[:, 16:].all() and not error_map[:, :16].any()
 
 
-def test_the_file_of_a_model_with_a_region_takes_the_box_around_it(source, tmp_path):
+def test_a_region_of_another_shape_than_the_images_is_told(source, run, tmp_path):
+    Image.fromarray(np.ones((6, 4), np.uint8)).save(tmp_path / "turned.png")
+    told: list[str] = []
+    fit_tiled(source, tmp_path / "run", told, region=tmp_path / "turned.png")
+    assert "height / width 1.50, and is stretched to the images' 0.67" in " ".join(told)
+    assert "stretched to" not in " ".join(run.summary()["notes"])
+
+
+def test_the_file_of_a_model_with_a_region_takes_the_box_around_it(source, tmp_path, capsys):
     onnxruntime = pytest.importorskip("onnxruntime")
     (tmp_path / "region.json").write_text(
         json.dumps({"polygons": [[[0.25, 0], [1, 0], [1, 1], [0.25, 1]]]})
     )
     run = fit_tiled(source, tmp_path / "run", region=tmp_path / "region.json")
-    export_run(run.path, KINDS["onnx"])
+    print_export(export_run(run.path, KINDS["onnx"]), run.export)
+    assert "not whole ones" in " ".join(capsys.readouterr().out.split())
     session = onnxruntime.InferenceSession(str(run.export / "model.onnx"))
     assert {"anomalous"}.isdisjoint(one.name for one in session.get_outputs())
     image = residua.load_images(source).test[0]

@@ -34,10 +34,13 @@ def print_export(card: Card, folder: Path) -> None:
         )
     if card.price is not None:
         console.print(f"Price of {card.precision}: {_price(card.price)}", markup=False)
-    console.print(
-        f"It takes {card.entry} images (batch, height, width, {card.channels}) of any size.",
-        markup=False,
-    )
+    takes = f"It takes {card.entry} images (batch, height, width, {card.channels}) of any size"
+    if card.is_framed:
+        takes += (
+            ": not whole ones, but what the tiles and the region of its card cut out of them."
+            " residua.engines.load_engine takes whole images"
+        )
+    console.print(f"{takes}.", markup=False)
 
 
 def print_engines(rows: Sequence[EngineRow]) -> None:

@@ -36,8 +36,9 @@ class Region(Record):
     """Where a model looks; outside it nothing counts.
 
     The mask is stored at no more than 1,024 pixels a side, and scales with each image: a pixel
-    counts if the pixel of the mask at the same share of height and width does. ``bits`` are its
-    rows, eight pixels a byte, compressed and in base 64.
+    counts if the pixel of the mask at the same share of height and width does. All pixels count of
+    an image so small that none would. ``bits`` are the mask's rows, eight pixels a byte, compressed
+    and in base 64.
 
     Examples
     --------
@@ -122,18 +123,17 @@ class Region(Record):
         """
         down = _under(height, self.height)[rows or slice(None)]
         across = _under(width, self.width)[columns or slice(None)]
+        if not _is_met(self.height, self.width, self.bits, height, width):
+            return np.ones((len(down), len(across)), np.bool_)
         return _unpacked(self.height, self.width, self.bits)[np.ix_(down, across)]
 
     def extent(self, height: int, width: int) -> tuple[slice, slice]:
-        """The rows and columns of an image of this size that hold the region.
-
-        All of an image so small that none does.
-        """
+        """The rows and columns of an image of this size that hold the region."""
+        if not _is_met(self.height, self.width, self.bits, height, width):
+            return slice(0, height), slice(0, width)
         inside = _unpacked(self.height, self.width, self.bits)
         rows = np.flatnonzero(inside.max(1)[_under(height, self.height)])
         columns = np.flatnonzero(inside.max(0)[_under(width, self.width)])
-        if not len(rows) or not len(columns):
-            return slice(0, height), slice(0, width)
         return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
@@ -150,6 +150,15 @@ def _unpacked(height: int, width: int, bits: str) -> NDArray[np.bool_]:
         raise ValueError(f"{len(data)} bytes for {height} x {width} pixels")
     flat = np.unpackbits(np.frombuffer(data, np.uint8), count=height * width)
     return flat.reshape(height, width).astype(np.bool_)
+
+
+@lru_cache(maxsize=64)
+def _is_met(n_rows: int, n_columns: int, bits: str, height: int, width: int) -> bool:
+    """Whether an image of this size has a pixel inside; one as large as the mask has."""
+    if height >= n_rows and width >= n_columns:
+        return True
+    inside = _unpacked(n_rows, n_columns, bits)
+    return bool(inside[np.ix_(_under(height, n_rows), _under(width, n_columns))].any())
 
 
 def _painted(data: bytes) -> NDArray[Any]:

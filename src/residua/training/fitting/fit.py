@@ -107,6 +107,13 @@ def _framing(options: SharedOptions, images: ImageSet) -> tuple[Framing, str]:
     parts, words = within.cut_all(images), ""
     if region is not None:
         words = f"images are cut to the box around the region, {region.share:.0%} of the picture; "
+        drawn = region.height / region.width
+        seen = float(np.median(images.sizes[:, 0] / images.sizes[:, 1]))
+        if not 0.9 < drawn / seen < 1.1:
+            words += (
+                f"it was drawn with height / width {drawn:.2f}, and is stretched to the images'"
+                f" {seen:.2f}; "
+            )
     if asked is None:
         return within, words
     tiling, told = choose_tiling(parts.sizes, max(_network_size(options, parts)), asked)
