@@ -50,7 +50,8 @@ class Feature(Recipe):
     of the bottleneck at each place, ``noise`` the share of it that is dropped in training.
     ``levels`` chooses among the backbone's maps, ``side`` resizes what it sees to a square. Images
     are brought to the values that the backbone takes; ``normalise`` of False leaves them in [0, 1].
-    ``size``, ``tops`` and ``even`` are those of the recipe `memory`.
+    ``size``, ``tops`` and ``even`` are those of the recipe `memory`; here `even` is not decided by
+    the images.
     """
 
     name: ClassVar[str] = "feature"

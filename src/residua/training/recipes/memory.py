@@ -30,7 +30,8 @@ class Memory(ClosedFormRecipe):
     ``backbone``, ``levels`` and ``side`` are those of `feature`. ``size`` is how many feature
     vectors are kept. ``tops`` are the shares of the places whose means are summed in the score.
     With ``even``, all images are brought to one brightness and contrast first, so that exposure is
-    no anomaly. See `residua.training.scoring.memory_score.MemoryScorer`.
+    no anomaly; the training images decide unless it is said. See
+    `residua.training.scoring.memory_score.MemoryScorer`.
     """
 
     name: ClassVar[str] = "memory"
@@ -50,7 +51,7 @@ class Memory(ClosedFormRecipe):
     side: int | None = Field(default=None, ge=8, le=4096)
     size: int = Field(default=SIZE, ge=1, le=100_000)
     tops: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(default=TOPS, min_length=1)
-    even: bool = True
+    even: bool | None = None
 
     @property
     def keeps_images(self) -> bool:

@@ -46,10 +46,6 @@ class FeatureScorer(MemoryScorer):
         self.places = Places(len(self.placed))
         self.image_centre, self.image_spread = torch.zeros(n_scores), torch.ones(n_scores)
 
-    def forward(self, images: Tensor) -> ScorerOutput:
-        """Score prepared images."""
-        return self.view(images).output
-
     def view(self, images: Tensor) -> View:
         """Scores, and the backbone's maps."""
         features = self._features(images)

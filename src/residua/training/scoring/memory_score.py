@@ -26,6 +26,7 @@ SIZE, TOPS = 4000, (0.003, 0.03)
 """Vectors that are kept, and shares of the places whose means are summed, unless said."""
 
 _CHUNK = 16
+_VARIES = 0.5  # of the spread within an image
 _MOST_VECTORS = 60_000
 _MOST_HELD_OUT = 2000
 _CELLS = 2
@@ -46,8 +47,12 @@ class MemoryScorer(Scorer):
     anomalies change little, and what lies far out counts by its logarithm. In place of a
     reconstruction stands the most similar of 16 training images that are kept; without `pictures`,
     the image itself.
+
+    With `even` light all images are brought to one brightness and contrast first; None does so
+    where the brightness of the training images varies (`exposure_varies`).
     """
 
+    is_even: Tensor
     cells: Tensor
     image_centre: Tensor
     image_spread: Tensor
@@ -60,7 +65,7 @@ class MemoryScorer(Scorer):
         *,
         size: int = SIZE,
         tops: tuple[float, ...] = TOPS,
-        even: bool = True,
+        even: bool | None = None,
         pictures: bool = True,
     ) -> None:
         super().__init__()
@@ -74,6 +79,7 @@ class MemoryScorer(Scorer):
         self.register_buffer("cells", pooling(*network.grid, n_cells), persistent=False)
         add_buffers(
             self,
+            is_even=torch.tensor(even is not False),
             image_centre=torch.zeros(len(tops) + 1),
             image_spread=torch.ones(len(tops) + 1),
             pictures=torch.zeros(int(pictures), shape.channels, shape.height, shape.width),
@@ -82,6 +88,10 @@ class MemoryScorer(Scorer):
 
     def forward(self, images: Tensor) -> ScorerOutput:
         """Score prepared images."""
+        return self.view(images).output
+
+    def view(self, images: Tensor) -> View:
+        """Scores, and the backbone's maps."""
         features = self._features(images)
         maps, codes = self.places(self._distances(features)), self._pooled(features)
         parts = (self._image_scores(maps, codes) - self.image_centre) / self.image_spread
@@ -89,7 +99,7 @@ class MemoryScorer(Scorer):
             maps, size=images.shape[2:], mode="bilinear", align_corners=False
         )[:, 0]
         picture = self._most_alike(codes) if self.keeps_pictures else images
-        return ScorerOutput(tamed(parts).sum(1), error_map, picture)
+        return View(ScorerOutput(tamed(parts).sum(1), error_map, picture), features)
 
     def encode(self, images: Tensor) -> Tensor:
         """Refused: features are looked up, and no code is made of an image."""
@@ -100,6 +110,8 @@ class MemoryScorer(Scorer):
 
     def fit(self, train: Images, held_out: Images) -> None:
         """The memory from training images, what is usual from held-out ones."""
+        if self.even is None:
+            self.is_even = torch.tensor(exposure_varies(train))
         generator = torch.Generator().manual_seed(0)
         per_image = max(1, _MOST_VECTORS // len(train))
         vectors, cells = [], []
@@ -124,11 +136,8 @@ class MemoryScorer(Scorer):
         self.image_centre, self.image_spread = centre_and_spread(scores)
 
     def _features(self, images: Tensor) -> Tensor:
-        """What the backbone sees, (batch, n_features, rows, columns).
-
-        With `even` light, it sees images that are all as bright and as rich in contrast.
-        """
-        return self.network.targets(even_light(images) if self.even else images)
+        """What the backbone sees, (batch, n_features, rows, columns)."""
+        return self.network.targets(torch.where(self.is_even, even_light(images), images))
 
     def _distances(self, features: Tensor) -> Tensor:
         """Of each place to the nearest that is kept, (batch, 1, rows, columns)."""
@@ -158,9 +167,27 @@ class MemoryScorer(Scorer):
         whole = self.gaussian(codes).sqrt()
         return torch.stack([*(highest(maps[:, 0], top) for top in self.tops), whole], dim=1)
 
-    def view(self, images: Tensor) -> View:
-        """Scores, and the backbone's maps."""
-        return View(self(images), self._features(images))
+
+def exposure_varies(images: Images) -> bool:
+    """Whether the brightness of images varies by over half of what it varies within an image.
+
+    Then light says little of the part.
+
+    Examples
+    --------
+    >>> pattern = torch.rand(9, 1, 8, 8, generator=torch.Generator().manual_seed(0)) / 2
+    >>> exposures = torch.linspace(0, 0.5, 9).view(9, 1, 1, 1)
+    >>> exposure_varies(pattern), exposure_varies(pattern + exposures)
+    (False, True)
+    """
+    looks = torch.cat(
+        [
+            torch.stack([chunk.mean((1, 2, 3)), chunk.std((1, 2, 3), correction=0)], dim=1)
+            for chunk in chunks_of(images, _CHUNK)
+        ]
+    )
+    between, within = looks[:, 0].std(correction=0), looks[:, 1].mean()
+    return bool(between > _VARIES * within)
 
 
 def even_light(images: Tensor) -> Tensor:
