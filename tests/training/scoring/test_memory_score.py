@@ -29,6 +29,8 @@ def test_exposure_is_no_anomaly_where_it_varies_among_normal_images():
             fitted(exposed(images) + torch.linspace(0, 0.6, 20).view(-1, 1, 1, 1) * 0.6),
         )
         assert (bool(steady.is_even), bool(varied.is_even)) == (False, True)
+        assert "left as it is" in steady.decided
+        assert "evened out" in varied.decided
         assert (steady(bright).score > steady(images[:8]).score).all()
         assert torch.allclose(varied(bright).score, varied(images[:8]).score, atol=0.2)
 
@@ -36,4 +38,5 @@ def test_exposure_is_no_anomaly_where_it_varies_among_normal_images():
 def test_what_is_said_is_not_decided_anew():
     images = torch.from_numpy(blobs(20, (32, 32), 1)).permute(0, 3, 1, 2) / 255
     assert bool(fitted(images, even=True).is_even)
+    assert not fitted(images, even=True).decided
     assert not bool(fitted(exposed(images), even=False).is_even)

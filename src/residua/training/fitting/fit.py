@@ -47,6 +47,7 @@ from residua.training.networks.base import why_no_code
 from residua.training.recipes import make_recipe
 from residua.training.recipes.closed_form import ClosedFormRecipe
 from residua.training.scoring.graph import InferenceGraph
+from residua.training.scoring.scorer import Scorer
 from residua.training.strategies import STRATEGIES
 
 _MOST_SAMPLED = 2000
@@ -167,6 +168,8 @@ def _fit_images(
     notes.add(told)
     work = FitWork(recipe, prepare, *parts, options.settings, session, notes)
     model = train_recipe(work, options.trim)
+    if model.graph.scorer.decided:
+        notes.add(model.graph.scorer.decided)
     if framing != Framing():
         model = replace(model, fitted_on=fitted_on, validation=validation)
     facts = {"normal": train.normal, "tiling": tiling, "region": framing.region}
@@ -195,6 +198,11 @@ def _fit_classifier(
     facts = {"classes": train.targets.classes, "multilabel": strategy.multilabel}
     bundle = _bundle(options, work, model, train.images, facts)
     return _fitted(bundle, model, images_of(calibration), work)
+
+
+def _sha256_of_backbone(scorer: Scorer) -> str | None:
+    found = (getattr(module, "weights_sha256", None) for module in scorer.modules())
+    return next((one for one in found if one is not None), None)
 
 
 def _same_channels(train: ImageSet, calibration: ImageSet | None) -> None:
@@ -227,7 +235,7 @@ def _bundle(
         device=trained.device,
         threads=trained.threads,
         precision="bfloat16" if trained.plan.bfloat16 else "float32",
-        backbone_sha256=getattr(getattr(network, "backbone", None), "weights_sha256", None),
+        backbone_sha256=_sha256_of_backbone(model.graph.scorer),
         settings=work.settings.model_dump(mode="json"),
         options=options.model_dump(mode="json", exclude=_PRIVATE),
         **model.facts,

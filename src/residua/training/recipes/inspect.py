@@ -152,6 +152,11 @@ class Inspect(Recipe):
             MemoryScorer(network.maps, pictures=False),
         )
 
+    def describe(self, network: nn.Module) -> str:
+        """The network, and the backbone of the memory beside it."""
+        beside = "" if self.backbone is None else f", and a memory of what {self.backbone} sees"
+        return f"{super().describe(network)}{beside}"
+
 
 def restoration_loss(restored: Tensor, clean: Tensor) -> Tensor:
     """Mean absolute error of values, and of differences between neighbours along either axis."""

@@ -86,6 +86,15 @@ class MemoryScorer(Scorer):
             picture_codes=torch.zeros(int(pictures), n_codes),
         )
 
+    @property
+    def decided(self) -> str:
+        """Whether light is evened out."""
+        if self.even is not None:
+            return ""
+        if self.is_even:
+            return "light: evened out, because the brightness of the training images varies"
+        return "light: left as it is, because the brightness of the training images varies little"
+
     def forward(self, images: Tensor) -> ScorerOutput:
         """Score prepared images."""
         return self.view(images).output

@@ -76,6 +76,11 @@ class Scorer(nn.Module, ABC):
         """Whether there is a reconstruction; where not, it and its errors are NaN."""
         return True
 
+    @property
+    def decided(self) -> str:
+        """What `fit` decided by the images, in words; empty where it decides nothing."""
+        return ""
+
     @abstractmethod
     def forward(self, images: Tensor) -> ScorerOutput:
         """Score prepared images, float32 (batch, channels, height, width) in [0, 1]."""

@@ -43,6 +43,11 @@ class SummedScorer(ScorerAround):
             map_spread=torch.ones(2),
         )
 
+    @property
+    def decided(self) -> str:
+        """What the memory decided."""
+        return self.memory.decided
+
     def forward(self, images: Tensor) -> ScorerOutput:
         """Score prepared images."""
         return self._sum(self.inner(images), self.memory(images))
