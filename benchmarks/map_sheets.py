@@ -14,7 +14,6 @@ group, at the same shares of height and width.
 from __future__ import annotations
 
 import argparse
-import tempfile
 import time
 from functools import partial
 from pathlib import Path
@@ -26,14 +25,12 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy.spatial import cKDTree
 
 import residua
-from drawn_surfaces import write_set
 from measure import Results, rounded
-from memory import SIZE, divided, parts_of, told
+from memory import SIZE, division, told
 from residua.engines import score_with
 from residua.evaluation.detection import areas_of
 from residua.evaluation.evidence import Gallery
 from residua.evaluation.report.pictures import error_ceiling, heat_map, outlined
-from residua.images import ImageSet
 from residua.metrics.groups import Groups
 from residua.metrics.intervals import share_interval
 from residua.metrics.pixel_tally import PixelTally
@@ -43,13 +40,13 @@ from residua.runs.pictures import make_gallery
 Tiles = Literal["auto"] | None
 Floats = NDArray[np.float64]
 
-DRAWN = ("nut", "cloth")
 CASES: dict[str, tuple[str, Tiles]] = {
     "tiles, grouped 0": ("grouped 0", None),
     "commutators": ("commutators", None),
     "micro-lenses": ("micro-lenses", None),
     "micro-lenses, tiles auto": ("micro-lenses", "auto"),
-    **{f"drawn {name}": (name, None) for name in DRAWN},
+    "drawn nut": ("drawn nut", None),
+    "drawn cloth": ("drawn cloth", None),
 }
 NEAR = 8 / 256  # of the longer side
 SHOWN, COLUMNS, SIDE, CAPTION = 24, 4, 128, 13
@@ -58,18 +55,8 @@ METRICS = ("roc_auc", "recall", "pixel_roc_auc", "aupro")
 
 
 def measured(name: str, tiles: Tiles, sheet: Path) -> dict[str, Any]:
-    """One set; a drawn one lies in a folder that is deleted afterwards."""
-    if name not in DRAWN:
-        return judged(*parts_of(name), tiles, sheet)
-    with tempfile.TemporaryDirectory() as place:
-        write_set(name, Path(place))
-        return judged(*divided(residua.load_images(place, normal="good")), tiles, sheet)
-
-
-def judged(
-    train: ImageSet, calibration: ImageSet, test: ImageSet, tiles: Tiles, sheet: Path
-) -> dict[str, Any]:
     """Fit, score, judge the maps, and draw the sheet."""
+    train, calibration, test = division(name)
     started = time.process_time()
     detector = residua.OneClassDetector("memory", size=SIZE, tiles=tiles, seed=0, threads=1)
     detector.fit(train, calibration=calibration)
@@ -187,7 +174,7 @@ def main() -> None:
     for case in options.cases or CASES:
         results.measure(case, partial(measured, *CASES[case], sheets[case]))
     if options.picture is not None:
-        join([path for case, path in sheets.items() if CASES[case][0] in DRAWN], options.picture)
+        join([path for case, path in sheets.items() if case.startswith("drawn")], options.picture)
 
 
 if __name__ == "__main__":
