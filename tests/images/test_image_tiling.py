@@ -73,7 +73,9 @@ def test_the_grid_follows_native_resolution_and_keeps_tiles_about_square(size, a
 @pytest.mark.parametrize("asked", ["auto", 4])
 def test_images_no_larger_than_what_is_seen_get_no_tiles(asked):
     tiling, words = choose_tiling(np.array([[300, 260]]), 256, asked)
-    assert tiling is None and "are not cut into tiles" in words
+    assert tiling is None and "images of 300x260 are not cut into tiles" in words
+    mixed = choose_tiling(np.array([[300, 260], [260, 300]]), 256, asked)[1]
+    assert mixed.startswith("images of 280x280 (medians) are not cut")
 
 
 def test_places_keep_their_own_mean_only_where_they_differ_more_than_chance_has_it():

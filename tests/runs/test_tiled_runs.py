@@ -200,7 +200,8 @@ def test_the_estimator_takes_tiles_and_a_region_and_keeps_them(source, tmp_path)
     [
         ({"job": "classify", "tiles": 2}, "--tiles is for --job detect"),
         ({"job": "reconstruct", "region": np.ones((2, 2))}, "--region is for --job detect"),
-        ({"job": "detect", "tiles": "many"}, "--tiles must be auto or a whole number. Got many"),
+        ({"job": "detect", "tiles": "many"}, "auto or a whole number from 1 to 64. Got many"),
+        ({"job": "detect", "tiles": 0}, r"^fit: --tiles must be auto .* to 64\. Got 0\. [^.]*\.$"),
         ({"job": "detect", "tiles": 2, "trim": 0.1}, "trim drops whole images"),
         ({"job": "detect", "region": "none.png"}, r"fit: none.png: must hold a region.*[^.]\.$"),
     ],

@@ -320,7 +320,7 @@ def choose_tiling(sizes: NDArray[Any], side: int, asked: int | str) -> tuple[Til
         if rows * columns <= bound:
             chosen = rows, columns
             break
-    of = f"{height:.0f}x{width:.0f}"
+    of = f"{height:.0f}x{width:.0f}" + (" (medians)" if np.ptp(sizes, axis=0).any() else "")
     if chosen == (1, 1):
         return None, f"images of {of} are not cut into tiles, being hardly larger than {side} px"
     grid = Tiling(rows=chosen[0], columns=chosen[1])

@@ -117,6 +117,15 @@ def test_a_bundle_holds_the_graph_and_needs_no_file(files, registry, tmp_path):
     assert np.array_equal(again.anomaly_scores(images), fitted.anomaly_scores(images))
 
 
+def test_a_file_that_fixes_its_size_says_so(registry, tmp_path):
+    weights = {"w": np.random.default_rng(0).random((4, 3, 1, 1), np.float32)}
+    node = helper.make_node("Conv", ["in", "w"], ["out"])
+    model = graph(node, weights=weights, shape=("b", 3, 12, 10))
+    (tmp_path / "fixed.onnx").write_bytes(model.SerializeToString())
+    fitted = OneClassDetector(backbone=str(tmp_path / "fixed.onnx"), size=32, seed=0).fit(blobs(30))
+    assert "sees all images at 12x10 and is given" in fitted.bundle_.config.training.network
+
+
 def test_an_export_of_it_takes_batches_of_any_size(files, tmp_path):
     read = read_onnx(files[0] / "whole.onnx").eval()
     export(read, tmp_path / "again.onnx")
@@ -226,7 +235,9 @@ def test_what_cannot_be_run_is_refused_with_its_name(tmp_path):
     for name, words in {
         **said, "outside": "weights in", "damaged": "Got", "absent": "No such file",
     }.items():  # fmt: skip
-        with pytest.raises(InputError, match=rf"{name}\.onnx: it must be an ONNX graph.*{words}"):
+        with pytest.raises(
+            InputError, match=rf"{name}\.onnx: it must be an ONNX graph.*{words}.*(?<!\.)\. Export"
+        ):
             read_onnx(tmp_path / f"{name}.onnx")
 
 

@@ -132,7 +132,8 @@ def test_a_bundle_holds_the_backbones_weights_and_needs_its_name_registered(regi
 
 def test_an_unregistered_backbone_is_refused_before_anything_is_trained():
     with pytest.raises(
-        InputError, match=r"Got 'nothing'; there are .*random-conv.*register_backbone\('nothing'"
+        InputError,
+        match=r"'nothing'; there are .*random-conv.*timm:nothing.*register_backbone\('nothing'.*[^.]\. Got",
     ):
         make_recipe("feature", backbone="nothing")
     with pytest.raises(InputError, match="without a colon"):

@@ -164,9 +164,13 @@ class DetectOptions(RecipeOptions):
     @field_validator("tiles", mode="before")
     @classmethod
     def _tiles_of_text(cls, given: Any) -> Any:
-        if isinstance(given, str) and given != "auto" and not given.isdecimal():
-            raise ValueError(f"--tiles must be auto or a whole number. Got {given}. Correct it")
-        return int(given) if isinstance(given, str) and given.isdecimal() else given
+        if given is None or given == "auto":
+            return given
+        if not str(given).isdecimal() or not 1 <= int(given) <= 64:
+            raise ValueError(
+                f"--tiles must be auto or a whole number from 1 to 64. Got {given}. Correct it"
+            )
+        return int(given)
 
     @field_validator("region", mode="before")
     @classmethod

@@ -200,7 +200,8 @@ def check_backbone(name: str) -> str:
         raise InputError(
             "backbone: it must be registered before it is used, or before a bundle"
             f" that names it is loaded. Got {name!r}; there are {', '.join(sorted(_REGISTERED))},"
-            " timm:NAME[@FILE], huggingface:NAME[@FOLDER] and files that end in .onnx. Call"
+            " timm:NAME[@FILE], huggingface:NAME[@FOLDER] and files that end in .onnx. Is it one of"
+            f" timm? Write timm:{name.rpartition(':')[2] or 'NAME'}. Is it yours? Call"
             f" residua.training.recipes.feature.register_backbone({name!r}, factory) first."
         )
     return name

@@ -115,9 +115,11 @@ class FeatureMaps(nn.Module):
         """How many features there are where, and of what."""
         n_frozen = sum(parameter.numel() for parameter in self.backbone.parameters())
         rows, columns = self.grid
+        only: Any = getattr(self.backbone, "only_size", None)
+        sees = "" if only is None else f" sees all images at {only[0]}x{only[1]} and"
         return (
             f"{self.n_features} features in {rows}x{columns} places, of a frozen backbone of"
-            f" {n_frozen:,} parameters that is given {self._values()}"
+            f" {n_frozen:,} parameters that{sees} is given {self._values()}"
         )
 
     def _values(self) -> str:

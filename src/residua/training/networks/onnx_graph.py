@@ -141,9 +141,10 @@ def read_onnx(path: Path) -> OnnxNetwork:
             network, _maps(values, network.plan, [o.name for o in model.graph.output])
         )
     except (*NUMPY_FAULTS, BundleError, onnx.checker.ValidationError) as error:
+        said = in_a_line(error).removesuffix(".")
         raise InputError(
             f"backbone {path}: it must be an ONNX graph that takes colour images (batch, 3, height,"
-            f" width) and runs. Got: {in_a_line(error)}. Export it in float32, as one file."
+            f" width) and runs. Got: {said}. Export it in float32, as one file."
         ) from error
     network.weights_sha256 = sha256(path)
     return network

@@ -91,5 +91,5 @@ def _in_words(problem: Any) -> str:
     place = ".".join(map(str, problem["loc"]))
     if problem["type"] == "extra_forbidden":
         return f"option {place}: must be one that it takes"
-    said = problem["msg"].removeprefix("Value error, ")
+    said = problem["msg"].removeprefix("Value error, ").removesuffix(".")
     return f"option {place}: {said}" if place else said
