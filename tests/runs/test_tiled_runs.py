@@ -173,6 +173,8 @@ def test_the_file_of_a_model_with_a_region_takes_the_box_around_it(source, tmp_p
     run = fit_tiled(source, tmp_path / "run", region=tmp_path / "region.json")
     print_export(export_run(run.path, KINDS["onnx"]), run.export)
     assert "not whole ones" in " ".join(capsys.readouterr().out.split())
+    with pytest.raises(InputError, match="wrap: a file must take whole images"):
+        residua.wrap(run.export / "model.onnx", size=(32, 36), channels=1, values="unit")
     session = onnxruntime.InferenceSession(str(run.export / "model.onnx"))
     assert {"anomalous"}.isdisjoint(one.name for one in session.get_outputs())
     image = residua.load_images(source).test[0]

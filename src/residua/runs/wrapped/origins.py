@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from residua._files import read_file
 from residua.engines.onnx_file import open_session
 from residua.errors import InputError
 from residua.runs.wrapped.contract import Known, Traced
@@ -81,7 +83,21 @@ def opened(model: Any) -> Any:
             f"wrap: a path must be that of a .onnx or .keras file. Got {path}. Name one that is"
             " there."
         )
+    if _takes_parts(path):
+        raise InputError(
+            f"wrap: a file must take whole images. Got {path}, which takes what the tiles or the"
+            " region of its card cut out of them. Load it with residua.engines.load_engine."
+        )
     return path if kind == ".onnx" else load_keras(path)
+
+
+def _takes_parts(path: Path) -> bool:
+    """Whether the card beside an exported file says that it takes tiles, or a region."""
+    try:
+        card = json.loads(read_file(path.with_name(f"{path.name}.json"), 2**24))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(card, dict) and bool(card.get("tiling") or card.get("region"))
 
 
 def _comes_from(model: Any, *packages: str) -> bool:
