@@ -101,7 +101,7 @@ def test_a_backbone_is_trained_on_by_the_recipe_that_needs_one(residua, source, 
     assert "of a frozen backbone" in " ".join(err.split())
     config = json.loads((run / "bundle" / "bundle.json").read_text())["config"]
     assert (config["recipe"], config["recipe_options"]["backbone"]) == ("feature", "random-conv")
-    for recipe in ("plain", "inspect"):
+    for recipe in ("plain", "restore"):
         refused = residua(
             "fit",
             source,

@@ -21,15 +21,14 @@ def command_of(**more):
 def test_every_option_that_is_not_the_default_is_in_the_command():
     words = command_of(
         size=32, aspect="keep", bits=12, follow_links=True, root="/data", trim=0.1, policy="max-f1", normal=("good", "fine, new"),
-        recipe_options={"latent": 3, "family": "dense", "tied": True, "loss_name": "absolute", "density": ["mahalanobis"],
-                        "backbone": "timm:x"},
+        recipe_options={"latent": 3, "family": "dense", "tied": True, "loss_name": "absolute", "density": ["mahalanobis"]},
         settings={"minutes": 1, "epochs": None, "augment": ["flip", "shift"], "seed": 4},
     )  # fmt: skip
     assert words[2] == "my parts"
     line = " ".join(words)
     for part in (
         '--normal good,"fine, new"',
-        "--latent 3 --family dense --tied --loss absolute --density mahalanobis --backbone timm:x",
+        "--latent 3 --family dense --tied --loss absolute --density mahalanobis",
         "--size 32 --aspect keep",
         "--policy max-f1",
         "--epochs 7",

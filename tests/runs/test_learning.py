@@ -224,6 +224,15 @@ def test_one_picture_cannot_be_good_and_a_defect(finished, source, tmp_path):
     assert not (tmp_path / "run2").exists()
 
 
+def test_a_folder_too_high_is_refused(finished, source, tmp_path):
+    for label, image in (("good", "good/000.png"), ("defect", "bad/000.png")):
+        place = tmp_path / "outer" / "corrections" / label
+        place.mkdir(parents=True)
+        shutil.copy(source / image, place / "a.png")
+    with pytest.raises(LabelError, match="good images below another folder"):
+        learn_run(finished.path, str(tmp_path / "outer"), tmp_path / "run2")
+
+
 def test_a_sample_joins_calibration_and_must_hold_no_corrected_image(
     finished, corrections, tmp_path
 ):

@@ -193,7 +193,7 @@ def _blurred_along(image: _Image, width: float, axis: int) -> _Image:
     rows = np.moveaxis(image, axis, -1)
     padded = np.pad(rows, [(0, 0), (0, 0), (reach, reach)], mode="edge")
     blurred = fft.irfft(fft.rfft(padded, length) * waves, length)[..., 2 * reach : 2 * reach + n]
-    return np.moveaxis(blurred, -1, axis)
+    return np.moveaxis(np.clip(blurred, 0, 1), -1, axis)  # rounding leaves the range
 
 
 def _scratched(image: _Image, rng: np.random.Generator, other: NDArray[Any]) -> _Image:

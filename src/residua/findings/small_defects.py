@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from residua._text import count
 from residua.findings.kind import Finding, FindingKind, JudgedFacts
-from residua.images.resize import NARROW
 
 _OFTEN = 0.1
 _STEP = 32
@@ -44,6 +43,8 @@ def find_small_defects(
     """
     if len(widths) == 0:
         return None
+    from residua.images.resize import NARROW  # slow to load, and arrays are judged without it
+
     scale = np.sqrt(math.prod(network_size) / sizes.astype(np.float64).prod(axis=1))
     seen = widths * scale
     n_narrow, smallest = int((seen < NARROW).sum()), float(seen.min())
@@ -51,7 +52,7 @@ def find_small_defects(
         return None
     side, shrinks = max(network_size), bool(np.median(scale) < 1)
     is_common = n_narrow > _OFTEN * len(widths)
-    advised = _advised(seen, side, int(np.median(sizes.max(axis=1)))) if shrinks else None
+    advised = _advised(seen, side, int(np.median(sizes.max(axis=1))), NARROW) if shrinks else None
     marks = "one marks a defect" if n_narrow == 1 else f"{n_narrow:,} mark defects"
     shown = "as stored" if not shrinks else f"at the {side} px (longer side) that the network sees"
     effect = (
@@ -79,11 +80,11 @@ def find_small_defects(
     )
 
 
-def _advised(seen: NDArray[np.float64], side: int, own: int) -> int:
+def _advised(seen: NDArray[np.float64], side: int, own: int, wide: int) -> int:
     """The longer side at which nine in ten defects are wide enough, but no larger than images
     are.
     """
-    wanted = side * NARROW / max(float(np.quantile(seen, _OFTEN)), 1e-9)
+    wanted = side * wide / max(float(np.quantile(seen, _OFTEN)), 1e-9)
     return max(side, min(own, 4096, math.ceil(wanted / _STEP) * _STEP))
 
 

@@ -36,11 +36,11 @@ def scorer():
     return graph.scorer
 
 
-def test_the_median_normal_scores_about_zero_in_both_parts(scorer):
+def test_the_mean_of_few_normals_is_zero_in_both_parts(scorer):
     with torch.inference_mode():
         images = prepared(9, 1)
         parts = torch.stack([scorer.inner(images).score, scorer.memory(images).score], 1)
-        assert torch.allclose(parts.median(0).values, scorer.score_centre, atol=1e-2)
+        assert torch.allclose(parts.mean(0), scorer.score_centre, atol=1e-2)
         units = (parts - scorer.score_centre) / scorer.score_spread
         assert torch.allclose(scorer(images).score, units.asinh().sum(1), atol=1e-2)
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._labels import ANOMALOUS_NAMES, NORMAL_NAMES, spelled
+from residua._labels import ANOMALOUS_NAMES, NORMAL_NAMES, means_normal, spelled
 from residua._text import count, few
 from residua.errors import LabelError
 from residua.images import ImageSet, load_images
@@ -106,6 +106,7 @@ def corrections_of(
     if len(labelled) < len(images) and watcher is not None:
         watcher.note(f"{len(images) - len(labelled):,} images without a label are left out")
     images = images[labelled]
+    _refuse_nested(images)
     said = tuple(_said(images, normal))
     _refuse_contradictions(images, said)
     first = {one.pixels: row for row, one in reversed(list(enumerate(said)))}
@@ -162,6 +163,22 @@ def _kind(label: str, path: str) -> str | None:
     parts = PurePosixPath(path).parts
     below = parts.index(label) + 1 if label in parts else len(parts)
     return parts[below] if below < len(parts) - 1 else None
+
+
+def _refuse_nested(images: ImageSet) -> None:
+    """A folder `good` below one that was taken for a label would make defects of good images."""
+    nested = []
+    for path, label in zip(images.paths, images.labels.tolist(), strict=True):  # type: ignore[union-attr]
+        folders = PurePosixPath(str(path)).parts[:-1]
+        below = folders[folders.index(label) + 1 :] if label in folders else ()
+        if any(map(means_normal, below)):
+            nested.append(str(path))
+    if nested:
+        raise LabelError(
+            f"{images.source}: folders of corrections must be good and defect, with kinds below"
+            f" defect only. Got good images below another folder: {few(nested)}. Name the folder"
+            " that holds good and defect, or write a manifest."
+        )
 
 
 def _refuse_contradictions(images: ImageSet, said: tuple[Correction, ...]) -> None:

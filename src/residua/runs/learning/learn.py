@@ -71,6 +71,11 @@ def learn_run(
     read = read_corrections(corrections, origin, bundle.config.normal, root=root, watcher=watcher)
     recorded = folder.read_images()
     parts = dict(zip(recorded["pixels"].tolist(), recorded["part"].tolist(), strict=True))
+    if any(one.pixels not in parts for one in read.said):
+        watcher.note(
+            "corrected images are found among the run's by their pixels: one that was saved anew"
+            " with loss or at another size stays in test"
+        )
     stored = _features(folder, bundle, origin, source, watcher)
     sampled = None if sample is None else _sample(sample, origin, parts, read, watcher)
     learnt = learn_model(bundle, stored, read, sample=sampled, watcher=watcher)

@@ -13,6 +13,7 @@ from residua.training.scoring.bank import less_own_square
 from residua.training.scoring.density import Gaussian, Nearest, far_apart_rows, some_vectors
 from residua.training.scoring.image_list import Images, chunks_of, every
 from residua.training.scoring.places import (
+    FEWEST_FOR_MEDIANS,
     Places,
     centre_and_spread,
     highest,
@@ -26,7 +27,7 @@ SIZE, TOPS = 4000, (0.003, 0.03)
 """Vectors that are kept, and shares of the places whose means are summed, unless said."""
 
 _CHUNK = 16
-_VARIES = 0.5  # of the spread within an image
+_VARIES = 0.45  # of the spread within an image
 _MOST_VECTORS = 60_000
 _MOST_HELD_OUT = 2000
 _CELLS = 2
@@ -43,10 +44,10 @@ class MemoryScorer(Scorer):
     usual at their place. An image's score is the sum of the means of its highest places, for each
     share in ``tops``, and of the Mahalanobis distance of the features averaged over quarters of the
     image, or over all of it where quarters take more than 1,024 numbers. Each is taken less the
-    median of held-out normals, in units of their median absolute deviation, so that a few hidden
-    anomalies change little, and what lies far out counts by its logarithm. In place of a
-    reconstruction stands the most similar of 16 training images that are kept; without `pictures`,
-    the image itself.
+    median of held-out normals, in units of their median absolute deviation (of fewer than 20 the
+    mean and the standard deviation), so that a few hidden anomalies change little, and what lies
+    far out counts by its logarithm. In place of a reconstruction stands the most similar of 16
+    training images that are kept; without `pictures`, the image itself.
 
     With `even` light all images are brought to one brightness and contrast first; None does so
     where the brightness of the training images varies (`exposure_varies`).
@@ -138,9 +139,12 @@ class MemoryScorer(Scorer):
             features = self._features(chunk)
             seen.append((self._distances(features), self._pooled(features)))
         maps, codes = (torch.cat(parts) for parts in zip(*seen, strict=True))
-        # Anomalies that hide among the held-out images would make others look usual.
-        far = highest(maps[:, 0], max(self.tops))
-        self.places.fit(maps[far <= far.quantile(_KEPT)].split(_CHUNK))
+        usual = maps
+        if len(maps) >= FEWEST_FOR_MEDIANS:
+            # Anomalies that hide among the held-out images would make others look usual.
+            far = highest(maps[:, 0], max(self.tops))
+            usual = maps[far <= far.quantile(_KEPT)]
+        self.places.fit(usual.split(_CHUNK))
         scores = self._image_scores(self.places(maps), codes)
         self.image_centre, self.image_spread = centre_and_spread(scores)
 
@@ -178,7 +182,7 @@ class MemoryScorer(Scorer):
 
 
 def exposure_varies(images: Images) -> bool:
-    """Whether the brightness of images varies by over half of what it varies within an image.
+    """Whether the brightness of images varies by over .45 of what it varies within an image.
 
     Then light says little of the part.
 

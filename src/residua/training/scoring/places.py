@@ -15,6 +15,7 @@ from residua.training.synthesis.smoothing import resized
 _Parts = TypeVar("_Parts", bound=Sequence[str])
 _CELLS = 10  # a side
 _TINY = 1e-6
+FEWEST_FOR_MEDIANS = 20
 _NORMAL = 1.4826  # a normal distribution's standard deviation in median absolute deviations
 _FARTHEST = 1e15  # its square is still finite
 
@@ -75,8 +76,18 @@ def check_parts(parts: _Parts, placed: Sequence[str]) -> _Parts:
 
 
 def smooth_places(maps: Tensor) -> Tensor:
-    """Every place averaged with its neighbours, those that there are."""
-    return F.avg_pool2d(maps, 3, stride=1, padding=1, count_include_pad=False)
+    """Maps averaged over 3 x 3 places; at the edge, what the place beside it has.
+
+    An average of fewer places varies more, so that edges would glow.
+
+    Examples
+    --------
+    >>> smooth_places(torch.arange(9.0).view(1, 1, 3, 3)).unique()
+    tensor([4.])
+    """
+    if min(maps.shape[-2:]) < 3:
+        return F.avg_pool2d(maps, 3, stride=1, padding=1, count_include_pad=False)
+    return F.pad(F.avg_pool2d(maps, 3, stride=1), (1, 1, 1, 1), mode="replicate")
 
 
 def highest(maps: Tensor, share: float) -> Tensor:
@@ -97,13 +108,18 @@ def centre_and_spread(values: Tensor) -> tuple[Tensor, Tensor]:
     """Median and scaled median absolute deviation of each column, (n, n_columns) to (n_columns,).
 
     The scale makes the latter a normal distribution's standard deviation. Up to half of the rows
-    may be anything.
+    may be anything. Of fewer than 20 rows mean and standard deviation are given: the deviation of
+    a handful is chance.
 
     Examples
     --------
-    >>> centre_and_spread(torch.tensor([[1.0], [2.0], [3.0], [4.0], [1000.0]]))
-    (tensor([3.]), tensor([1.4826]))
+    >>> values = torch.arange(21.0)[:, None]
+    >>> values[-1] = 1e6
+    >>> centre_and_spread(values)
+    (tensor([10.]), tensor([7.4130]))
     """
+    if len(values) < FEWEST_FOR_MEDIANS:
+        return values.mean(0), values.std(0, correction=0).clamp(min=_TINY)
     centre = values.quantile(0.5, dim=0)
     deviation = (values - centre).abs().quantile(0.5, dim=0)
     return centre, (_NORMAL * deviation).clamp(min=_TINY)
