@@ -17,6 +17,7 @@ import os
 import stat
 import struct
 import tempfile
+import time
 import tokenize
 import zipfile
 import zlib
@@ -42,6 +43,7 @@ MOST_WEIGHT_BYTES = 16 << 30
 _MOST_LINE = 1 << 20
 
 _LOCKS = os.name == "posix"
+_WAITS_FOR_READERS = (0.05, 0.2, 0.8)  # seconds
 # What a disk answers that was open for writing and takes no more.
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
 
@@ -149,6 +151,12 @@ def _saying(path: Path, errors: frozenset[int] | None = None) -> Iterator[None]:
 def _put_in_place(temporary: Path, path: Path) -> None:
     with _saying(path):
         make_readable(temporary)
+        # On Windows a file that somebody has open, often a virus scanner, cannot be replaced.
+        for wait in () if _LOCKS else _WAITS_FOR_READERS:
+            with contextlib.suppress(PermissionError):
+                temporary.replace(path)
+                return
+            time.sleep(wait)
         temporary.replace(path)
 
 

@@ -5,6 +5,7 @@ Names of files, classes and groups must not speak to a terminal or a spreadsheet
 
 from __future__ import annotations
 
+import codecs
 import re
 import sys
 from collections.abc import Iterable
@@ -21,6 +22,11 @@ _UNSEEN_IN_LINES = re.compile(
 )
 # A spreadsheet takes a cell that begins so for a formula.
 _FORMULA = re.compile(r"\s*[=+\-@\t\r]")
+# What consoles without Unicode show instead of our own signs.
+_PLAIN = {
+    "→": "->", "–": "-", "—": "-", "…": "...", "·": ".", "×": "x", "±": "+-", "≤": "<=", "≥": ">=",
+    "━": "-", "╸": "-", "╺": "-", "─": "-", "│": "|", "•": "*",
+}  # fmt: skip
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 
 
@@ -109,6 +115,38 @@ def terminal(**options: Any) -> Console:
             raise BrokenPipeError  # the command ends as programs do whose reader is gone
 
     return Printable(**{"highlight": False, **options})
+
+
+def speak_every_encoding() -> None:
+    r"""Let standard output and error take every character, in any encoding.
+
+    Windows and old locales have encodings such as cp1252 or ASCII, where the first arrow would end
+    a command. Signs of ours become plain ones, and other characters are spelled as ``\u65e5``.
+    """
+    codecs.register_error("residua-plain", _as_plain)
+    for stream in (sys.stdout, sys.stderr):
+        if not speaks_unicode(stream) and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="residua-plain")
+
+
+def speaks_unicode(stream: Any) -> bool:
+    """Whether a stream can encode every character.
+
+    Examples
+    --------
+    >>> import io
+    >>> [speaks_unicode(io.TextIOWrapper(io.BytesIO(), name)) for name in ("utf-8", "cp1252")]
+    [True, False]
+    """
+    return (getattr(stream, "encoding", None) or "utf-8").lower().startswith(("utf", "cp65001"))
+
+
+def _as_plain(error: UnicodeError) -> tuple[str | bytes, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    unknown = error.object[error.start : error.end]
+    plain = [_PLAIN.get(one) or one.encode("ascii", "backslashreplace").decode() for one in unknown]
+    return "".join(plain), error.end
 
 
 def say(text: str, *, err: bool = False) -> None:

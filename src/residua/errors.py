@@ -3,19 +3,19 @@
 Each joins this tree *and* the builtin class that people already catch::
 
     ResiduaError
-    ├── InputError             (ValueError)    what came from outside does not hold
-    │   ├── ShapeError         (ValueError)    shapes or lengths that do not fit
-    │   ├── RangeError         (ValueError)    values outside what is allowed, NaN, infinities
-    │   ├── LabelError         (ValueError)    labels that are missing, unknown or of one class only
-    │   ├── SourceError        (ValueError)    a SOURCE that is empty, unknown or inconsistent
-    │   ├── ImageError         (ValueError)    an image that cannot be decoded or exceeds a limit
-    │   │   └── PixelLimitError (ValueError)   an image whose header declares more pixels than are
-    allowed │   ├── PolicyError        (ValueError)    a policy that is unknown or that the data
-    cannot support │   └── BundleError        (ValueError)    a bundle or run that is damaged,
-    edited or of another format ├── OutputError            (OSError)       a place that cannot be
-    written ├── TrainingError          (ArithmeticError)  training that diverged ├──
-    MissingExtraError      (ImportError)   an optional part that is not installed └── GateError
-    (Exception)     a gate said no (``--strict``, a refused export)
+    ├── InputError              (ValueError)       what came from outside does not hold
+    │   ├── ShapeError          (ValueError)       shapes or lengths that do not fit
+    │   ├── RangeError          (ValueError)       values out of range, NaN, infinities
+    │   ├── LabelError          (ValueError)       labels missing, unknown or of one class only
+    │   ├── SourceError         (ValueError)       a SOURCE that is empty, unknown or inconsistent
+    │   ├── ImageError          (ValueError)       an image that cannot be decoded
+    │   │   └── PixelLimitError (ValueError)       an image that declares too many pixels
+    │   ├── PolicyError         (ValueError)       a policy that the data cannot support
+    │   └── BundleError         (ValueError)       a bundle or run that is damaged or edited
+    ├── OutputError             (OSError)          a place that cannot be written
+    ├── TrainingError           (ArithmeticError)  training that diverged
+    ├── MissingExtraError       (ImportError)      an optional part that is not installed
+    └── GateError               (Exception)        a gate said no (``--strict``, an export)
 
 Every message reads *Where: what must hold. Got what. How to mend.*
 At the command line ``InputError``, ``OutputError`` and ``MissingExtraError`` end with exit code 2,

@@ -4,6 +4,7 @@ exit codes."""
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import subprocess
@@ -629,3 +630,25 @@ def test_a_manifest_is_relative_to_the_root_that_is_told_and_a_run_keeps_it(resi
         residua("score", tmp_path / "run", lists / "set.csv", "--out", tmp_path / "s.csv")[0] == 0
     )
     assert len((tmp_path / "s.csv").read_text().splitlines()) == 25
+
+
+def test_the_state_of_a_run_is_such_a_file(residua, finished, tmp_path):
+    stored = json.loads((finished / "run.json").read_text())["options"]
+    again = tmp_path / "again"
+    code, _, told = residua(
+        "fit", "--config", finished / "run.json", "--out", again, "--epochs", "1", "--quiet"
+    )
+    assert code == 0, told
+    made = json.loads((again / "run.json").read_text())["options"]
+    assert made.pop("settings") == {**stored.pop("settings"), "epochs": 1}
+    assert made == stored
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+def test_a_run_is_told_on_a_console_without_unicode(finished, monkeypatch, encoding):
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="strict")
+    monkeypatch.setattr("sys.stdout", stream)
+    with pytest.raises(SystemExit, match="0"):
+        main(["evaluate", str(finished)])
+    said = stream.buffer.getvalue().decode(encoding)
+    assert "ROC AUC" in said

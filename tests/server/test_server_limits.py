@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from test_server_scores import Choking
 
-from residua.errors import RangeError
+from residua.errors import InputError, RangeError
 from residua.server import Limits
 from residua.server.limits import checked_limits
+from residua.server.run import check_uvicorn
 from serving import asking, encoded, until_ready, with_engine
 
 BINARY = {"content-type": "application/octet-stream"}
@@ -280,3 +281,13 @@ def test_many_threads_end_with_the_server(model):
         with asking(model):
             pass
     assert threading.active_count() <= before + 1
+
+
+def test_a_uvicorn_of_another_make_is_refused_and_ours_is_not():
+    class Other:
+        def __init__(self):
+            self.loop = self.transport = None
+
+    check_uvicorn()
+    with pytest.raises(InputError, match="without connections, cycle, on_response_complete"):
+        check_uvicorn(Other)

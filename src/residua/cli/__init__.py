@@ -13,7 +13,7 @@ from typing import Annotated, TypeGuard
 
 import typer
 
-from residua._text import say
+from residua._text import say, speak_every_encoding
 from residua._threads import wait_passively
 from residua.cli.benchmark import benchmark
 from residua.cli.check import check
@@ -23,6 +23,7 @@ from residua.cli.engines import engines
 from residua.cli.evaluate import evaluate
 from residua.cli.export import export
 from residua.cli.fit import fit
+from residua.cli.help_groups import GroupedCommand
 from residua.cli.info import info
 from residua.cli.judge import judge
 from residua.cli.learn import learn
@@ -39,7 +40,6 @@ from residua.errors import GateError, InputError, MissingExtraError, OutputError
 app = typer.Typer(
     name="residua",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -59,7 +59,7 @@ for _command in (
     probe, judge, plan,
     export, engines, serve, learn,
 ):  # fmt: skip
-    app.command()(_command)
+    app.command(cls=GroupedCommand)(_command)
 
 
 def _print_version(wanted: bool) -> None:
@@ -105,6 +105,7 @@ def main(arguments: list[str] | None = None) -> None:
     debug = "--debug" in arguments
     if debug:
         _show_failed_checks()
+    speak_every_encoding()
     wait_passively()
     terminated = _hear_sigterm()
     try:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from residua.cli.config_file import Config
 from residua.cli.options import (
     Bits,
     Epochs,
@@ -302,6 +303,7 @@ def fit(
         typer.Option("--resume", help="Continue an interrupted run; repeat its options."),
     ] = False,
     quiet: Quiet = False,
+    config: Config = None,
 ) -> None:
     """Train an autoencoder on the images of SOURCE and write a RUN.
 
@@ -320,7 +322,7 @@ def fit(
     from residua.runs.fit import fit_run
     from residua.training.fitting.options import make_options
 
-    for name in ("out", "resume", "memory", "quiet"):
+    for name in ("out", "resume", "memory", "quiet", "config"):
         del given[name]
     for name in ("normal", "density", "augment"):
         given[name] = names(given[name])

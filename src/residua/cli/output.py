@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from residua._text import speaks_unicode
 from residua.errors import GateError, OutputError
 
 if TYPE_CHECKING:
@@ -55,9 +56,9 @@ def emit_json(value: Any, target: Path | None) -> None:
     from residua._files import write_json
 
     if is_stdout(target):
-        sys.stdout.write(
-            json_module.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-        )
+        is_ascii = not speaks_unicode(sys.stdout)
+        text = json_module.dumps(value, indent=1, ensure_ascii=is_ascii, allow_nan=False)
+        sys.stdout.write(text + "\n")
     elif target is not None:
         write_json(target, value)
 

@@ -35,6 +35,29 @@ _SHORTEST_TOKEN = 16  # characters
 _BACKLOG = 2048
 
 
+_NEEDED = frozenset({"connections", "cycle", "loop", "transport"})
+"""What a connection of uvicorn must hold for its deadlines: its class is not public."""
+
+
+def check_uvicorn(protocol: Any = H11Protocol) -> None:
+    """Refuse a uvicorn whose connections are made otherwise, so that none goes without deadlines.
+
+    Raises
+    ------
+    InputError
+        With the version, and what its connections lack.
+    """
+    held = set(protocol.__init__.__code__.co_names)
+    missing = sorted(
+        {*_NEEDED - held} | {n for n in ("on_response_complete",) if not hasattr(protocol, n)}
+    )
+    if missing:
+        raise InputError(
+            "serve: uvicorn must make connections whose deadlines can be set. Got version"
+            f" {uvicorn.__version__}, without {', '.join(missing)}. Install uvicorn 0.32 to 0.54."
+        )
+
+
 def bounded_protocol(limits: Limits) -> type[asyncio.Protocol]:
     """A protocol class for uvicorn whose connections keep to `limits`."""
     return type("BoundedProtocol", (_BoundedProtocol,), {"limits": limits})
@@ -130,6 +153,7 @@ class Server:
         limits: Limits | None = None,
     ) -> None:
         limits = limits or Limits()
+        check_uvicorn()
         check_token(token)
         self.is_open_to_all = not is_loopback(host) and token is None
         if self.is_open_to_all and not without_token:

@@ -137,7 +137,10 @@ def _cell(name: str, value: str | Path | None, base: Path, path: Path) -> str:
         return ""
     if name not in {"path", "mask"}:
         return str(value)
-    below = Path(os.path.relpath(value, base))
+    try:
+        below = Path(os.path.relpath(value, base))
+    except ValueError:  # another drive of Windows
+        below = Path(os.pardir, value)
     if below.is_absolute() or below.parts[:1] == (os.pardir,):
         raise SourceError(
             f"{path}: files must lie in {base}, which their paths are relative to. Got {value}."

@@ -13,7 +13,7 @@ from residua.errors import SourceError
 from residua.images.listing import AS_MASK, Quarantined
 from residua.images.masks import MaskFiles
 from residua.images.sources.manifest_table import Row
-from residua.images.sources.walking import shown
+from residua.images.sources.walking import leads_out, shown
 from residua.records import Assumption
 
 _LINK = "a link that leads out of the folder: not followed"
@@ -181,7 +181,10 @@ class ManifestFiles:
         if ".." not in cell and not cell.startswith(("/", os.sep)):
             return False
         # Lexical: links are looked at file by file.
-        below = Path(os.path.relpath(self._root / cell, self._root))
+        try:
+            below = Path(os.path.relpath(self._root / cell, self._root))
+        except ValueError:  # another drive of Windows
+            return True
         return below.is_absolute() or below.parts[:1] == (os.pardir,)
 
     def _found(self, cell: str) -> str | None:
@@ -202,10 +205,7 @@ class ManifestFiles:
             self._real[folder] = os.path.realpath(folder)
         file = Path(self._real[folder], name)
         plain = name not in {"", ".", ".."} and not file.is_symlink()
-        return (
-            os.path.commonpath([self._inside, file if plain else os.path.realpath(file)])
-            != self._inside
-        )
+        return leads_out(str(file) if plain else os.path.realpath(file), self._inside)
 
     def _none_there(self) -> str:
         row = self._rows[0]

@@ -162,7 +162,7 @@ class _Walk:
         real = os.path.realpath(path)
         if not self._follow:
             self._quarantine(path, "a link to a folder: links are not followed")
-            self._found.n_links_out += _leads_out(real, self._inside)
+            self._found.n_links_out += leads_out(real, self._inside)
             return False
         if real in self._been:
             self._quarantine(path, "a link to a folder that is read already")
@@ -183,7 +183,7 @@ class _Walk:
         elif (
             not self._follow
             and Path(path).is_symlink()
-            and _leads_out(os.path.realpath(path), self._inside)
+            and leads_out(os.path.realpath(path), self._inside)
         ):
             self._quarantine(path, "a link that leads out of the folder: not followed")
             self._found.n_links_out += 1
@@ -197,8 +197,12 @@ class _Walk:
             self._found.ignored.append(shown(self._relative(path)))
 
 
-def _leads_out(real: str, inside: str) -> bool:
-    return os.path.commonpath([inside, real]) != inside
+def leads_out(real: str, inside: str) -> bool:
+    """Whether a real path lies outside a folder; on Windows it may lie on another drive."""
+    try:
+        return os.path.commonpath([inside, real]) != inside
+    except ValueError:
+        return True
 
 
 def find_remote_images(store: RemoteFolder, names: Iterable[str]) -> FoundImages:

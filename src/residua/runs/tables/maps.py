@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from residua.images.listing import Progress
 
 _SAMPLED_FOR_SCALE, _PIXELS_FOR_SCALE = 64, 2**18  # images, and pixels of each
 _SCALE_QUANTILE = 0.999
+_DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
 
 
 def write_maps(
@@ -54,7 +56,8 @@ def _common_scale(engine: Engine, images: ImageSet, scores: NDArray[np.float32])
 def _file_names(paths: list[str]) -> list[str]:
     """Paths inside the source as safe file names, each its own.
 
-    What would coincide gets its row's number.
+    What would coincide gets its row's number, also where only upper and lower case differ. Names
+    that Windows keeps for devices, such as ``aux.png``, get an underscore in front.
     """
     names = [
         "".join(
@@ -67,9 +70,10 @@ def _file_names(paths: list[str]) -> list[str]:
         )[-180:]
         for path in paths
     ]
+    names = [f"_{name}" if _DEVICE.match(name) else name for name in names]
     seen: set[str] = set()
     for row, name in enumerate(names):
-        if name in seen:
+        if name.lower() in seen:
             names[row] = f"{name}-{row}"
-        seen.add(names[row])
+        seen.add(names[row].lower())
     return names

@@ -111,7 +111,7 @@ def is_busy() -> bool:
     """
     try:
         return os.getloadavg()[0] > 0.75 * (os.cpu_count() or 1)
-    except OSError:
+    except (AttributeError, OSError):  # Windows has none
         return False
 
 
