@@ -59,6 +59,8 @@ def test_the_size_that_is_advised_shows_nine_in_ten_defects():
     advised = told.measured["advised_size"]
     assert f"--size {advised}" in told.what_to_do
     assert find_small_defects(widths, sizes, (advised, advised)) is None
+    tiled = find_small_defects(widths, sizes, (250, 250), is_tiled=True)
+    assert "more tiles" in tiled.what_to_do and "--tiles auto" not in tiled.what_to_do
     hopeless = find_small_defects(np.array([0.5] * 50), sizes, (250, 250))
     assert hopeless.measured["advised_size"] == 1000  # images hold no more
 

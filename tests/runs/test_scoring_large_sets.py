@@ -10,7 +10,7 @@ import tarfile
 import numpy as np
 import pytest
 
-from residua.errors import InputError, OutputError, ShapeError, SourceError
+from residua.errors import InputError, OutputError, SourceError
 from residua.runs.evaluate import evaluate_run
 from residua.runs.progress import Watcher
 from residua.runs.score import score_run
@@ -184,7 +184,7 @@ def test_a_source_where_nothing_can_be_read_leaves_no_file(finished, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["new"]
 
 
-def test_a_colour_image_among_many_grey_ones_is_refused_by_a_grey_model(
+def test_a_colour_image_among_grey_ones_has_a_row_and_no_score_and_the_others_are_scored(
     finished, shards, tmp_path, small_parts, monkeypatch
 ):
     from PIL import Image
@@ -194,8 +194,11 @@ def test_a_colour_image_among_many_grey_ones_is_refused_by_a_grey_model(
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (12, 12, 3)).astype(np.uint8)).save(
         source / "good" / "zz.png"
     )
-    with pytest.raises(ShapeError, match="Got colour"):
-        scored(finished, source, tmp_path / "s.csv")
+    rows = list(csv.DictReader(io.StringIO(scored(finished, source, tmp_path / "s.csv").decode())))
+    [odd] = [row for row in rows if row["unreadable"]]
+    assert odd["path"].endswith("zz.png") and odd["score"] == ""
+    assert "Got colour (3 channels)" in odd["unreadable"]
+    assert len([row for row in rows if row["score"]]) == len(rows) - 1 > 5
 
 
 @pytest.mark.parametrize("megabytes", [0, 2048])

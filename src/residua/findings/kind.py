@@ -208,6 +208,7 @@ class JudgedFacts:
     votes_of: Callable[[], LabelVotes] | None = None
     masks: Fact[MaskMeasures] = _fact("masks of the defects")
     network_size: Fact[tuple[int, int]] = _fact("the size that a network sees")
+    is_tiled: bool = False
     # of sources, before there is a model
     quarantined: Fact[Sequence[tuple[str, str]]] = _fact("files of the source")
     sizes: Fact[NDArray[Any]] = _fact("sizes of the images as stored")

@@ -16,7 +16,11 @@ _STEP = 32
 
 
 def find_small_defects(
-    widths: NDArray[np.float64], sizes: NDArray[Any], network_size: tuple[int, int]
+    widths: NDArray[np.float64],
+    sizes: NDArray[Any],
+    network_size: tuple[int, int],
+    *,
+    is_tiled: bool = False,
 ) -> Finding | None:
     """Say how many defects are under 3 pixels wide as the network sees them; None where none is.
 
@@ -31,7 +35,10 @@ def find_small_defects(
     sizes : int array, (n_masks, 2)
         Heights and widths of the images as stored.
     network_size : (height, width)
-        That the network sees; where images keep their proportions, one of the same area.
+        That the network sees; where images keep their proportions, one of the same area. Of a
+        model that looks at tiles, that of the whole image at their scale.
+    is_tiled : bool
+        Whether the model looks at tiles.
 
     Examples
     --------
@@ -76,7 +83,7 @@ def find_small_defects(
             f"Of {count(len(widths), 'mask')} that were looked at, {marks} under {NARROW} px wide"
             f" {shown}; the narrowest is {smallest:.2g} px. {effect}"
         ),
-        what_to_do=_mend(advised, side),
+        what_to_do=_mend(advised, side, is_tiled=is_tiled),
     )
 
 
@@ -88,12 +95,18 @@ def _advised(seen: NDArray[np.float64], side: int, own: int, wide: int) -> int:
     return max(side, min(own, 4096, math.ceil(wanted / _STEP) * _STEP))
 
 
-def _mend(advised: int | None, side: int) -> str:
+def _mend(advised: int | None, side: int, *, is_tiled: bool) -> str:
     if advised is None:
         return "Photograph the parts from nearer, or with more pixels, if these defects matter."
     if advised == side:
         return "Look at the narrowest masks: a speck of a few pixels may be a slip of the mask."
     times = (advised / side) ** 2
+    if is_tiled:
+        return (
+            "If these defects matter, train with more tiles (`fit --tiles N`), so that the network"
+            f" sees images {advised / side:.2g} times as large. It takes about {times:.2g} times as"
+            " long."
+        )
     return (
         f"If these defects matter, train with `fit --tiles auto`, or with `fit --size {advised}`,"
         f" which takes about {times:.2g} times as long. `--size` is the longer side in pixels."
@@ -104,7 +117,9 @@ def _ask(facts: JudgedFacts) -> Finding | None:
     masks = facts.masks
     if masks.widths is None or masks.sizes is None:
         return None
-    return find_small_defects(masks.widths, masks.sizes, facts.network_size)
+    return find_small_defects(
+        masks.widths, masks.sizes, facts.network_size, is_tiled=facts.is_tiled
+    )
 
 
 KIND = FindingKind(

@@ -150,6 +150,7 @@ def _with_images(
         features=None if statistics is None else features,
         masks=checks.make("masks", lambda: measure_masks([images])),
         network_size=model.facts.seen_size,
+        is_tiled=model.facts.framing.tiling.n_places > 1,
         not_made=(*facts.not_made, *checks.not_made),
     )
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from residua._check import Problems
 from residua.engines import Engine, Scores
 from residua.engines.interface import check_channels, join_scores
-from residua.errors import ImageError, InputError, SourceError
+from residua.errors import ImageError, InputError, ShapeError, SourceError
 from residua.images.arrays import as_labels
 from residua.images.columns import strings, texts
 from residua.images.decoding import DecodedImage, decode, quiet_pillow
@@ -225,7 +225,8 @@ def check_first(
     Raises
     ------
     ShapeError
-        For colour images and a model of grey ones; grey among colour ones is repeated.
+        Where no image has the model's channels; grey among colour ones is repeated, and colour
+        among grey ones has no score.
     SourceError
         For images on another scale than the model's, or where `groups` tell nothing of them.
     InputError
@@ -246,11 +247,11 @@ def check_first(
         grouping = None
     channels, seen, n = set(), ReadingTally(), len(listing.names)
     for row in np.unique(np.linspace(0, n - 1, min(_LOOKED_AT, n)).astype(np.int64)).tolist():
-        image = _read(listing, row, task).image
+        image = _read(listing, row, task, is_scored=False).image
         if isinstance(image, DecodedImage):
             channels.add(image.pixels.shape[-1])
             seen.add(image.highest, image.ink)
-    if channels:
+    if channels and task.channels not in channels:  # where some fit, others have a row each
         check_channels([max(channels)], task.channels)
     options = task.options
     reading, assumptions = seen.settle(options.reading, model=options.of_model, where=source)
@@ -404,7 +405,7 @@ def _decoded(listing: Listing, rows: NDArray[np.int64], task: ScoringTask) -> It
             yield waiting.popleft().result()
 
 
-def _read(listing: Listing, row: int, task: ScoringTask) -> _Read:
+def _read(listing: Listing, row: int, task: ScoringTask, *, is_scored: bool = True) -> _Read:
     content = listing.content
     try:
         if isinstance(content, np.ndarray):
@@ -416,9 +417,13 @@ def _read(listing: Listing, row: int, task: ScoringTask) -> _Read:
         if earlier is not None:
             return _Read(None, digest, earlier)
         if isinstance(data, np.ndarray):
-            return _Read(DecodedImage(data, listing.kind, "array", frozenset()), digest)
-        return _Read(decode(data, task.options.pixel_limit, task.options.reading), digest)
-    except ImageError as error:
+            image = DecodedImage(data, listing.kind, "array", frozenset())
+        else:
+            image = decode(data, task.options.pixel_limit, task.options.reading)
+        if is_scored:
+            check_channels([max(image.pixels.shape[-1], task.channels)], task.channels)
+        return _Read(image, digest)
+    except (ImageError, ShapeError) as error:
         return _Read(Quarantined(str(listing.names[row]), str(error)))
 
 
@@ -429,5 +434,4 @@ def alike(batch: Sequence[NDArray[Any]], task: ScoringTask) -> list[NDArray[Any]
     """
     channels, reading = task.channels, task.options.reading
     dtype = common_type((image.dtype for image in batch), reading)
-    check_channels({max(image.shape[-1], channels) for image in batch}, channels)
     return [as_common(image, channels, dtype, reading) for image in batch]

@@ -140,7 +140,8 @@ def named_backbone(backbone: Any) -> Any:
     >>> named_backbone(nn.Identity())
     'Identity-d46a436b'
     """
-    if isinstance(backbone, str) and backbone.endswith(_ONNX) and backbone not in _REGISTERED:
+    is_file = isinstance(backbone, str) and backbone.endswith(_ONNX)
+    if is_file and backbone not in _REGISTERED and _parts(backbone)[0] not in _PACKAGES:
         return _named_file(Path(backbone))
     if not isinstance(backbone, nn.Module):
         return backbone
@@ -195,7 +196,7 @@ def check_backbone(name: str) -> str:
     if library in _PACKAGES and model:
         package = _PACKAGES[library]
         if package not in sys.modules and importlib.util.find_spec(package) is None:
-            raise MissingExtraError(package, "backbones", f"recipe feature with backbone {name}")
+            raise MissingExtraError(package, "backbones", f"backbone {name}")
     elif name not in _REGISTERED:
         raise InputError(
             "backbone: it must be registered before it is used, or before a bundle"

@@ -264,7 +264,7 @@ def _choose_levels(asked: Sequence[int] | None, n_levels: int) -> list[int]:
     wrong = [level for level in asked if not -n_levels <= level < n_levels]
     if wrong or not asked:
         raise InputError(
-            f"recipe feature: levels must lie between {-n_levels} and {n_levels - 1}, at least one."
+            f"backbone: levels must lie between {-n_levels} and {n_levels - 1}, at least one."
             f" Got {list(asked)}. The backbone gives {n_levels}."
         )
     return [level % n_levels for level in asked]
