@@ -39,7 +39,7 @@ from runs import BAD, GOOD, add_image, options, write_source
 
 COLUMNS = [
     *("path", "label", "split", "score", "threshold", "anomalous", "mse", "mae", "ssim"),
-    "unreadable",
+    *("unreadable", "p_value"),
 ]
 
 

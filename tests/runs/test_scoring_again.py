@@ -6,7 +6,9 @@ import csv
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy.stats import false_discovery_control
 
 from residua.cli import main
 from residua.errors import InputError
@@ -183,3 +185,29 @@ def test_a_test_image_of_the_run_that_broke_since_is_an_error_and_a_training_ima
     assert found["unreadable-files"].severity == "error"
     assert found["unreadable-files"].measured["examples"][0][0] == first
     assert found["unreadable-files"].measured["n_unreadable"] == 1
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_policy_for_batches_decides_about_all_images_together(
+    suffix, finished, folder, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(chunks, "ROWS_A_CHUNK", 5)
+    (folder / "08.png").write_bytes(b"no image")
+    out = tmp_path / f"s{suffix}"
+    score_run(finished.path, str(folder), tmp_path / "plain.csv")
+    scores = {row["path"]: row["score"] for row in rows_of(tmp_path / "plain.csv")}
+    done = score_run(finished.path, str(folder), out, policy="fdr<=0.5")
+    table = (
+        pd.read_csv(out) if suffix == ".csv" else pd.read_parquet(out)  # as a user reads it
+    ).set_index("path")
+    scored = table[table.unreadable.isna()]
+    expected = false_discovery_control(scored.p_value) <= 0.5
+    assert 0 < expected.sum() == done.n_anomalous == done.decision.n_flagged
+    assert scored.anomalous.astype(bool).tolist() == expected.tolist()
+    assert (scored.score > scored.threshold).tolist() == expected.tolist()
+    assert table.loc["08.png", ["score", "p_value", "anomalous"]].isna().all()
+    assert scored.score.to_numpy() == pytest.approx([float(scores[one]) for one in scored.index])
+    with pytest.raises(InputError, match="another policy"):
+        score_run(finished.path, str(folder), out, resume=True)
+    again = score_run(finished.path, str(folder), out, resume=True, policy="fdr<=0.5")
+    assert again.n_reused == 11 and again.n_anomalous == done.n_anomalous

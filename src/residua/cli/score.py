@@ -70,10 +70,20 @@ def score(
             ),
         ),
     ] = False,
+    policy: Annotated[
+        str | None,
+        typer.Option(
+            help=(
+                "Decide about all images of SOURCE together: 'fdr<=0.05' for at most 5% good parts"
+                " among the flagged, on average. Default: the threshold of the run."
+            ),
+            show_default=False,
+        ),
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Score every image of SOURCE. Each image gets one row: path, score, threshold, anomalous, mse,
-    mae, ssim. One that cannot be read has the reason in its row.
+    mae, ssim, p_value. One that cannot be read has the reason in its row.
 
     The source may have any size, because it is read in chunks. Each chunk is written when it is
     scored.
@@ -95,6 +105,7 @@ def score(
             "bits": bits,
             "groups": groups,
             "raw_cells": raw_cells,
+            "policy": policy,
             "memory_megabytes": memory,
             "watcher": watcher,
         }
@@ -114,8 +125,11 @@ def _print(done: ScoreSummary, out: Path) -> None:
     from residua._text import count, terminal
 
     console = terminal()
-    flagged = f", {done.n_anomalous:,} above the threshold" if done.has_threshold else ""
+    which = "above the threshold" if done.decision is None else "flagged"
+    flagged = f", {done.n_anomalous:,} {which}" if done.has_threshold else ""
     console.print(f"{count(done.n_images, 'image')} scored{flagged}: {out}", markup=False)
+    if done.decision is not None:
+        console.print(f"{done.decision.policy}: {done.decision.how}", markup=False)
     if done.n_reused:
         n_new = done.n_images - done.n_reused
         console.print(

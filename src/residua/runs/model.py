@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,6 +16,8 @@ from residua.images import ImageSet
 from residua.images.resize import fit_to
 from residua.metrics.names import RECIPES_OF_BASELINES
 from residua.records import Assumption
+from residua.thresholds import PValues
+from residua.thresholds.calibration import Promised
 
 Floats = NDArray[np.float32]
 
@@ -134,6 +137,18 @@ class JudgedModel:
         """The threshold; None where there is none."""
         point = self.facts.operating_point
         return None if point is None else point.threshold
+
+    @cached_property
+    def p_values(self) -> PValues | None:
+        """What makes p-values of scores, with the promise of the threshold; None where the model is
+        no detector, or its normal calibration scores are not known.
+        """
+        normals, point = self.calibration.normals, self.facts.operating_point
+        if self.facts.job != "detect" or not len(normals):
+            return None
+        is_known = point is not None and point.promise == "known groups"
+        promise: Promised = "known-groups" if is_known else "new-groups"
+        return PValues.of(normals, self.calibration.normal_groups, promise)
 
     @property
     def twin(self) -> str | None:

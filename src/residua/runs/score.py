@@ -33,6 +33,7 @@ from residua.runs.tables import (
 )
 from residua.runs.tables.chunks import check_first
 from residua.runs.tables.part_lookup import PartLookup
+from residua.thresholds import batch_policy
 
 
 def score_run(
@@ -49,9 +50,10 @@ def score_run(
     watcher: Watcher | None = None,
     workers: Workers | None = None,
     raw_cells: bool = False,
+    policy: str | None = None,
 ) -> ScoreSummary:
     """Score every image of `source` and write ``path, label, split, score, threshold, anomalous,
-    mse, mae, ssim, unreadable``.
+    mse, mae, ssim, unreadable`` and, of a detector, ``p_value``.
 
     An image that cannot be read has a row too: it stands in its place, ``unreadable`` holds the
     reason, and there is no score. Images that the listing leaves out (a manifest names a file that
@@ -70,7 +72,9 @@ def score_run(
     than the reference brings its own threshold. `bits` are those of images whose scale is not that
     of the training images. `groups` say which images belong together, as in `load_images`; left
     out, as in the run: where they are known, they stand in a column ``group``. Texts in CSV that a
-    spreadsheet would take for a formula begin with an apostrophe, unless `raw_cells`.
+    spreadsheet would take for a formula begin with an apostrophe, unless `raw_cells`. A `policy`
+    for batches, such as ``fdr<=0.05``, decides in place of the run's threshold: about all images of
+    `source` together, once they are scored.
 
     Returns
     -------
@@ -90,6 +94,10 @@ def score_run(
     origin, model = folder.origin().grouped_by(groups), folder.model(engine, watcher)
     shards, task = make_task(folder, origin, model, source, bits=bits)
     task = replace(task, raw_cells=raw_cells)
+    if policy is not None:
+        rule = batch_policy(policy, "score")
+        rule.check(model.p_values, "score")
+        task = replace(task, threshold=None, policy=rule)
     for made in task.assumptions:
         watcher.note(f"assumed {made.sentence}")
     for name, told in task.own:
@@ -102,6 +110,7 @@ def score_run(
         "engine": None if engine == REFERENCE else model.engine.name,
         "bits": bits,
         "groups": groups,
+        "policy": None if task.policy is None else str(task.policy),
     }
     begun_with = {
         "model": folder.identity(),
@@ -158,6 +167,7 @@ def make_task(
         only_test=only_test,
         classes=None if facts.classes is None else tuple(map(str, facts.classes)),
         multilabel=facts.multilabel,
+        reference=model.p_values,
     )
     if len(shards.pieces):
         task = check_first(task, shards.pieces[0], source, origin.groups)

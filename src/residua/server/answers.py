@@ -93,6 +93,12 @@ class ImageScore(Record):
     anomalous: bool | None = Field(
         description="score > threshold; null where there is no threshold"
     )
+    p_value: float | None = Field(
+        description=(
+            "how often a normal image scores at least so high; null where there is no score or no"
+            " normal calibration image is known"
+        )
+    )
     policy: str | None
     decision: str = Field(description="the decision in words")
     rank: Rank | None

@@ -62,6 +62,7 @@ class ServedModel:
     ) -> None:
         self.name, self.facts, self.engine = name, model.facts, model.engine
         self.ceiling, self.only_eight_bits, self.notice = ceiling, only_eight_bits, notice
+        self.p_values = model.p_values
         self.looks, self.normals = model.calibration.looks, np.sort(model.calibration.normals)
 
     def read(self, data: bytes, limits: Limits) -> Sight:
@@ -117,6 +118,11 @@ class ServedModel:
             score=score,
             threshold=None if point is None else point.threshold,
             anomalous=anomalous,
+            p_value=(
+                None
+                if score is None or self.p_values is None
+                else float(self.p_values(scored.score))
+            ),
             policy=None if point is None else point.policy,
             decision=(
                 _words(score, None if point is None else point.threshold, anomalous, rank)

@@ -48,6 +48,8 @@ class Policy(ABC):
 
     usage: ClassVar[str]
     keyword: ClassVar[str]
+    decides_batches: ClassVar[bool] = False
+    """Whether it decides about a batch as a whole, and so has no threshold before."""
 
     @classmethod
     @abstractmethod

@@ -8,6 +8,7 @@ import re
 from residua.errors import PolicyError
 from residua.thresholds.cost import Cost
 from residua.thresholds.false_alarms import FalseAlarms
+from residua.thresholds.false_discoveries import FalseDiscoveries
 from residua.thresholds.fixed import Fixed
 from residua.thresholds.max_f1 import MaxF1
 from residua.thresholds.policy import Policy
@@ -15,7 +16,10 @@ from residua.thresholds.precision import Precision
 from residua.thresholds.quantile import Quantile
 from residua.thresholds.recall import Recall
 
-POLICIES: tuple[type[Policy], ...] = (FalseAlarms, Quantile, Recall, Precision, MaxF1, Cost, Fixed)
+POLICIES: tuple[type[Policy], ...] = (
+    *(FalseAlarms, Quantile, FalseDiscoveries),
+    *(Recall, Precision, MaxF1, Cost, Fixed),
+)
 
 
 def parse_policy(policy: str | float | Policy) -> Policy:
@@ -61,6 +65,18 @@ def parse_policy(policy: str | float | Policy) -> Policy:
     raise PolicyError(
         f"policy: the text must name a threshold policy. Got {str(policy)!r}. {_suggestion(text)}"
     )
+
+
+def batch_policy(policy: str, where: str) -> FalseDiscoveries:
+    """The policy that a text names; `PolicyError` where it is not one that decides batches."""
+    rule = parse_policy(policy)
+    if not isinstance(rule, FalseDiscoveries):
+        raise PolicyError(
+            f"{where}: --policy must decide about a batch. Got {rule}, which gives one threshold."
+            f" Write --policy '{FalseDiscoveries.usage}', or store it first: residua threshold RUN"
+            f" --policy '{rule}'."
+        )
+    return rule
 
 
 def _suggestion(text: str) -> str:

@@ -13,8 +13,10 @@ from __future__ import annotations
 import base64
 import contextlib
 import csv
+import dataclasses
 import hashlib
 import io
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -31,11 +33,12 @@ from residua.findings import find_unreadable_files
 from residua.images.listing import Quarantined
 from residua.images.shards import Block, Shards
 from residua.records import Finding
-from residua.runs.tables.chunks import Chunk, ScoringTask
-from residua.runs.tables.earlier import DIGEST, EarlierScores, Memory, read_earlier
+from residua.runs.tables.chunks import P_VALUE, Chunk, ScoringTask
+from residua.runs.tables.earlier import DIGEST, EarlierScores, Memory, read_earlier, rows_of
+from residua.thresholds.false_discoveries import BatchDecision
 
 _JOURNAL, _EARLIER = "journal.json", "earlier.npz"
-_MADE_BY = ("model", "engine", "bits", "source")  # another one is refused
+_MADE_BY = ("model", "engine", "bits", "source", "policy")  # another one is refused
 _SCORES_FOLLOW = ("version", "reading")  # another one gives other scores, of the same command
 _KEPT_REASONS = 1000  # files that are named with their reason; the others are counted
 _Count = Annotated[int, Field(ge=0)]
@@ -54,6 +57,7 @@ class ScoreSummary:
     could not be read: they have a row with the reason. ``n_quarantined`` counts them, and masks;
     ``quarantined`` names 1,000 of those. ``n_reused`` images kept the score that they had in the
     file before, and ``n_gone`` of its images are not in the source any more, or have changed.
+    ``decision`` is what a policy for batches decided about all of them.
     """
 
     n_images: int = 0
@@ -65,6 +69,7 @@ class ScoreSummary:
     quarantined: list[Quarantined] = field(default_factory=list)
     drift: Finding | None = None
     has_threshold: bool = True
+    decision: BatchDecision | None = None
 
     def add(self, note: dict[str, Any]) -> None:
         """Count a chunk by its note."""
@@ -243,13 +248,34 @@ class ChunkFiles:
             summary.add(note)
         return summary
 
-    def finish(self, n_shards: int, task: ScoringTask, journal: dict[str, Any]) -> bytes:
+    def decide(self, n_shards: int, task: ScoringTask) -> BatchDecision | None:
+        """What a policy for batches decides about the images of all chunks; None without one."""
+        if task.policy is None:
+            return None
+        assert task.reference is not None
+        place = task.columns.index(P_VALUE)
+        cells = (
+            row[place]
+            for note, table in self._chunks(n_shards)
+            if note["rows"]
+            for row in rows_of(table, self.out.suffix, has_header=False)
+        )
+        found = np.fromiter((np.nan if cell in ("", None) else cell for cell in cells), np.float64)
+        return task.policy.decide(task.reference, found)
+
+    def finish(
+        self,
+        n_shards: int,
+        task: ScoringTask,
+        journal: dict[str, Any],
+        decision: BatchDecision | None = None,
+    ) -> bytes:
         """Join all chunks into the file, atomically, and clear up; the hashes of its images."""
         chunks = [(note, table) for note, table in self._chunks(n_shards) if note["rows"]]
         digests = b"".join(base64.b64decode(note["digests"]) for note, _ in chunks)
         with atomic_write(self.out) as file:
             join = _join_csv if self.out.suffix == ".csv" else _join_parquet
-            join([table for _, table in chunks], task, file)
+            join([table for _, table in chunks], task, file, decision)
         self.memory.write(journal, digests)
         self.discard()
         return digests
@@ -367,6 +393,7 @@ def _arrow(columns: dict[str, Any], typed: dict[str, Any]) -> Any:
         "predicted": pa.string(),
         "unreadable": pa.string(),
         "threshold": pa.float64(),
+        P_VALUE: pa.float64(),
         "anomalous": pa.bool_(),
         "label": pa.int64() if are_numbers else pa.string(),
     }
@@ -393,15 +420,33 @@ def _texts(column: Any, *, raw: bool = True) -> list[str]:
     return shown if raw else [cell(printable(text)) for text in shown]
 
 
-def _join_csv(tables: list[Path], task: ScoringTask, file: Any) -> None:
+def _join_csv(
+    tables: list[Path], task: ScoringTask, file: Any, decision: BatchDecision | None
+) -> None:
     header = io.StringIO(newline="")
     csv.writer(header).writerow(cell(printable(name)) for name in task.columns)
     file.write(header.getvalue().encode())
+    score, threshold, flag = (
+        task.columns.index(name) for name in ("score", "threshold", "anomalous")
+    )
     for table in tables:
-        file.write(table.read_bytes())
+        if decision is None:
+            file.write(table.read_bytes())
+            continue
+        text = io.StringIO(newline="")
+        writer = csv.writer(text)
+        for read in rows_of(table, ".csv", has_header=False):
+            row = list(read)
+            if row[score]:
+                row[threshold] = _texts([_finite(decision.threshold)])[0]
+                row[flag] = str(bool(np.float32(row[score]) > decision.threshold)).lower()
+            writer.writerow(row)
+        file.write(text.getvalue().encode())
 
 
-def _join_parquet(tables: list[Path], task: ScoringTask, file: Any) -> None:
+def _join_parquet(
+    tables: list[Path], task: ScoringTask, file: Any, decision: BatchDecision | None
+) -> None:
     """One row group per chunk; labels are texts where not all are whole numbers."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -413,9 +458,28 @@ def _join_parquet(tables: list[Path], task: ScoringTask, file: Any) -> None:
         if len({str(schema.field("label").type) for schema in schemas}) == 1
         else schemas[0].set(1, pa.field("label", pa.string()))
     )
-    with pq.ParquetWriter(file, schema) as writer:
+    told = None if decision is None else {"residua": json.dumps(dataclasses.asdict(decision))}
+    with pq.ParquetWriter(file, schema.with_metadata(told)) as writer:
         for table in tables:
-            writer.write_table(pq.read_table(table).cast(schema))
+            read = pq.read_table(table).cast(schema)
+            writer.write_table(read if decision is None else _decided(read, decision))
+
+
+def _decided(table: Any, decision: BatchDecision) -> Any:
+    """A table with the threshold and the decisions of its batch."""
+    scores, columns = table["score"].to_pylist(), {name: table[name] for name in table.schema.names}
+    level = _finite(decision.threshold)
+    columns["threshold"] = [None if score is None else level for score in scores]
+    columns["anomalous"] = [
+        None if score is None else score > decision.threshold for score in scores
+    ]
+    import pyarrow as pa
+
+    return pa.table(columns, schema=table.schema)
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:

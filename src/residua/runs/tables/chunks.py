@@ -35,6 +35,8 @@ from residua.images.sources import single_file
 from residua.records import Assumption
 from residua.runs.tables.earlier import DIGEST, EarlierScores
 from residua.runs.tables.part_lookup import PartLookup
+from residua.thresholds import PValues
+from residua.thresholds.false_discoveries import FalseDiscoveries
 
 ROWS_A_CHUNK = 4096
 COLUMNS = (
@@ -42,6 +44,8 @@ COLUMNS = (
     "unreadable",
 )
 """The columns of every table of scores: the last one says why an image has no score."""
+P_VALUE = "p_value"
+"""Beside them, where normal calibration scores are known."""
 _ERRORS = ("mse", "mae", "ssim")
 _LOOKED_AT = 64  # images of the first shard
 
@@ -55,6 +59,8 @@ class ScoringTask:
     though a spreadsheet may take one for a formula. ``own`` are the source's own columns, each with
     its name among the scores. ``grouping`` says by what images belong together: their groups stand
     in the column ``group``. ``earlier`` holds scores of images that need not be scored again.
+    ``reference`` makes p-values of scores. ``policy`` decides about all images together at the end,
+    where there is no threshold before.
     """
 
     channels: int
@@ -69,6 +75,8 @@ class ScoringTask:
     own: tuple[tuple[str, str], ...] = ()
     grouping: Grouping | None = None
     earlier: EarlierScores | None = None
+    reference: PValues | None = None
+    policy: FalseDiscoveries | None = None
 
     def listing(self, shard: Shard) -> Listing:
         """What lies in a shard, its groups among the source's own columns."""
@@ -86,7 +94,7 @@ class ScoringTask:
     @property
     def _made(self) -> tuple[str, ...]:
         of_classes = () if self.classes is None else ("predicted", *self._probabilities)
-        return (*COLUMNS, *of_classes)
+        return (*COLUMNS, *(() if self.reference is None else (P_VALUE,)), *of_classes)
 
     @property
     def _probabilities(self) -> tuple[str, ...]:
@@ -339,6 +347,9 @@ def _fill(
     """Write what a model says of some images into the columns of all."""
     for name, values in numbers.items():
         columns[name][places] = values
+    if task.reference is not None:
+        for place, value in zip(places, task.reference(numbers["score"]).tolist(), strict=True):
+            columns[P_VALUE][place] = None if value != value else value  # noqa: PLR0124
     if task.threshold is not None:
         for place, flag in zip(places, flagged.tolist(), strict=True):
             columns["threshold"][place], columns["anomalous"][place] = task.threshold, flag

@@ -174,14 +174,18 @@ def read_earlier(
     flag = list(columns).index("anomalous")
     values, flagged = array("f"), array("b")
     for table in tables:
-        read = _csv_rows(table, has_header) if suffix == ".csv" else _parquet_rows(table)
-        for row in read:
+        for row in rows_of(table, suffix, has_header=has_header):
             values.extend(_number(row[place]) for place in places)
             flagged.append(row[flag] in ("true", True))
     if len(digests) != DIGEST * len(flagged):
         return None
     scores = np.array(values, np.float32).reshape(len(flagged), len(numbers))
     return EarlierScores.of_rows(digests, scores, np.array(flagged, np.bool_))
+
+
+def rows_of(table: Path, suffix: str, *, has_header: bool) -> Iterable[Sequence[Any]]:
+    """The rows of a table that residua wrote: texts of CSV, values of Parquet."""
+    return _csv_rows(table, has_header) if suffix == ".csv" else _parquet_rows(table)
 
 
 def _csv_rows(table: Path, has_header: bool) -> Iterable[Sequence[Any]]:

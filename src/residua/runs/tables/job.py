@@ -109,7 +109,10 @@ def do_job(
         if not summary.n_images:
             parts.discard()
             raise SourceError(_nothing_readable(source, summary))
-        digests = parts.finish(n_shards, task, journal)
+        summary.decision = parts.decide(n_shards, task)
+        if summary.decision is not None:
+            summary.n_anomalous, summary.has_threshold = summary.decision.n_flagged, True
+        digests = parts.finish(n_shards, task, journal, summary.decision)
         summary.n_gone = 0 if earlier is None else earlier.n_missing_from(digests)
         return summary
 

@@ -17,6 +17,7 @@ from torch import nn
 from residua.errors import InputError, LabelError
 from residua.images import ImageSet
 from residua.records import OperatingPoint
+from residua.runs.bundle_model import model_of_bundle
 from residua.runs.learning.corrections import corrections_of_arrays
 from residua.runs.learning.features import StoredFeatures
 from residua.runs.learning.learn import corrected_record, record_of
@@ -200,6 +201,14 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
         (n_images,).
         """
         return np.where(self._scored(X).anomalous, -1, 1)
+
+    def p_values(self, X: Any) -> NDArray[np.float64]:
+        """How often a normal image scores at least so high, (n_images,) in (0, 1]; small =
+        anomalous. See `residua.thresholds.conformal_p_values`.
+        """
+        scores, reference = self.anomaly_scores(X), model_of_bundle(self._fitted()).p_values
+        assert reference is not None  # fit holds out normal images
+        return reference(scores)
 
     def choose_threshold(self, policy: str, *, confidence: float = 0.95) -> OperatingPoint:
         """Choose another operating point from the calibration scores of `fit`; the detector uses it
