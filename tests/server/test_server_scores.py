@@ -49,8 +49,10 @@ def written(run, folder, tmp_path_factory) -> dict[str, dict[str, str]]:
 def same(answer: dict, row: dict[str, str]) -> bool:
     numbers = {"score": answer["score"], "threshold": answer["threshold"], **answer["errors"]}
     alike = answer["p_value"] == float(row["p_value"])
-    return alike and answer["anomalous"] == (row["anomalous"] == "true") and all(
-        np.float32(value) == np.float32(row[name]) for name, value in numbers.items()
+    return (
+        alike
+        and answer["anomalous"] == (row["anomalous"] == "true")
+        and all(np.float32(value) == np.float32(row[name]) for name, value in numbers.items())
     )
 
 
