@@ -6,10 +6,12 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from residua.errors import InputError, LabelError, OutputError
 from residua.images import load_images
@@ -17,9 +19,10 @@ from residua.images.tiling import Tiling
 from residua.runs.compare import compare_runs
 from residua.runs.evaluate import evaluate_run
 from residua.runs.fit import fit_run
+from residua.runs.learning.corrections import read_corrections
 from residua.runs.learning.features import StoredFeatures
-from residua.runs.learning.learn import learn_run, undo_learning
-from residua.runs.learning.model import check_learns
+from residua.runs.learning.learn import learn_run, moved_among, undo_learning
+from residua.runs.learning.model import check_learns, learn_model
 from residua.runs.learning.record import read_record
 from residua.runs.progress import Watcher
 from residua.runs.threshold import change_threshold
@@ -110,11 +113,24 @@ def test_the_record_says_who_was_corrected_and_what_changed(finished, learnt):
     assert sum(one.part == "test" for one in record.corrections) == 4
     assert record.n_anomalies == load_bundle(learnt.bundle).calibration_is_anomalous.sum()
     assert f"of {record.n_anomalies}" in record.about_recall()
+    one = record.model_copy(update={"corrections": record.corrections[:1]})
+    assert one.about_right().startswith("Of 1 corrected image, ")
     lost = record.model_copy(update={"n_anomalies": 9, "found_before": 8, "found_after": 2})
     assert "Much is missed now" in lost.about_recall()
     assert record.threshold_after == learnt.mark().operating_point.threshold
     scorer = load_bundle(learnt.bundle).graph.scorer
     assert float(scorer.weight) == pytest.approx(record.weight)
+
+
+def test_pictures_that_lie_twice_in_test_count_as_often_as_they_leave_it():
+    columns = {"pixels": ["a", "b", "a", "c", "d"], "part": ["test"] * 4 + ["calibration"]}
+    recorded = {name: np.array(values, object) for name, values in columns.items()}
+    assert moved_among(recorded, {"a"}, {"a", "c", "d"}) == {
+        "n_moved": 3,
+        "n_moved_near": 1,
+        "n_held": 1,
+        "n_held_near": 1,
+    }
 
 
 def test_the_threshold_is_chosen_on_the_scores_of_what_is_left(learnt, source):
@@ -229,8 +245,88 @@ def test_a_folder_too_high_is_refused(finished, source, tmp_path):
         place = tmp_path / "outer" / "corrections" / label
         place.mkdir(parents=True)
         shutil.copy(source / image, place / "a.png")
-    with pytest.raises(LabelError, match="good images below another folder"):
+    with pytest.raises(
+        LabelError, match=r"Got corrections \(2 images\)\. Name the folder that holds good"
+    ):
         learn_run(finished.path, str(tmp_path / "outer"), tmp_path / "run2")
+
+
+@pytest.mark.parametrize(
+    ("folders", "said"),
+    [
+        (("false_alarms", "real_defects"), r"Got false_alarms \(1 image\), real_defects"),
+        (("good", "defect/false alarms"), "defects named as good: defect/false alarms/1.png"),
+        (("good/real_defects", "defect"), "good images named as defects"),
+    ],
+)
+def test_a_folder_that_says_the_opposite_is_refused(finished, tmp_path, folders, said):
+    for number, folder in enumerate(folders):
+        (tmp_path / "said" / folder).mkdir(parents=True)
+        add_image(tmp_path / "said" / folder / f"{number}.png", number)
+    with pytest.raises(LabelError, match=said):
+        learn_run(finished.path, str(tmp_path / "said"), tmp_path / "run2")
+
+
+def saved_anew(path: Path, to: Path) -> None:
+    """The picture at another size and with loss."""
+    with Image.open(path) as image:
+        big = image.resize((2 * image.width, 2 * image.height), Image.Resampling.BICUBIC)
+        big.save(to, quality=90)
+
+
+@pytest.fixture(scope="module")
+def textured(tmp_path_factory) -> tuple[TrainedRun, Path]:
+    """A detector of pictures that differ enough to tell copies of them, and their folder."""
+    folder, rng = tmp_path_factory.mktemp("textured"), np.random.default_rng(5)
+    for label, n in (("good", 90), ("bad", 12)):
+        (folder / "parts" / label).mkdir(parents=True)
+        for number in range(n):
+            rough = Image.fromarray(rng.integers(0, 256, (8, 8)).astype(np.uint8))
+            image = rough.resize((32, 32), Image.Resampling.BICUBIC)
+            image.save(folder / "parts" / label / f"{number:03d}.png")
+    asked = options(folder / "parts", recipe="pca", recipe_options={}, settings={"epochs": None})
+    return fit_run(asked, folder / "run"), folder / "parts"
+
+
+def test_near_copies_leave_test_and_count_in_calibration_as_exact_copies_do(textured, tmp_path):
+    run, source = textured
+    columns = run.read_images("path", "part")
+    of = {
+        part: [str(path) for path in columns["path"][columns["part"] == part] if "good" in path]
+        for part in ("test", "calibration")
+    }
+    (tmp_path / "said" / "good").mkdir(parents=True)
+    near = [*of["test"][:3], *of["calibration"][:2]]
+    for number, path in enumerate(near):
+        saved_anew(source / path, tmp_path / "said" / "good" / f"{number}.jpg")
+    record = learn_run(run.path, str(tmp_path / "said"), tmp_path / "run2")
+    assert (record.n_moved, record.n_moved_near, record.n_held_near) == (3, 3, 2)
+    assert record.n_unsearched == 0
+    assert "3 test images of the run left the test part (3 as near-copies" in record.about_parts()
+    learnt = TrainedRun(tmp_path / "run2").read_images("path", "part")
+    assert sorted(learnt["path"][learnt["part"] == "corrected"]) == sorted(near[:3])
+    judged = evaluate_run(tmp_path / "run2", str(source)).evaluation
+    reused = [one for one in judged.findings if one.code == "test-reused"]
+    assert reused[0].measured["n_reused"] >= len(near)
+
+
+def test_where_the_images_are_gone_it_says_what_was_not_searched(textured, tmp_path):
+    shutil.copytree(textured[1], tmp_path / "parts")
+    asked = options(tmp_path / "parts", recipe="pca", recipe_options={}, settings={"epochs": None})
+    run = fit_run(asked, tmp_path / "run")
+    (tmp_path / "parts").rename(tmp_path / "moved")
+    (tmp_path / "said" / "good").mkdir(parents=True)
+    saved_anew(tmp_path / "moved" / "good" / "000.png", tmp_path / "said" / "good" / "0.jpg")
+    notes: list[str] = []
+    record = learn_run(
+        run.path, str(tmp_path / "said"), tmp_path / "run2", watcher=Watcher(on_note=notes.append)
+    )
+    parts = run.read_images("part")["part"].tolist()
+    assert record.n_unsearched == parts.count("test") + parts.count("calibration")
+    assert any("could not be compared with the corrections" in note for note in notes)
+    (tmp_path / "moved").rename(tmp_path / "parts")
+    found = evaluate_run(tmp_path / "run2").evaluation.findings
+    assert [one.severity for one in found if one.code == "test-reused"] == ["error"]
 
 
 def test_a_sample_joins_calibration_and_must_hold_no_corrected_image(
@@ -261,6 +357,18 @@ def test_calibration_lends_images_where_training_holds_none_out(source, correcti
     asked = options(source, recipe="pca", recipe_options={}, settings={"epochs": None})
     run = fit_run(asked, tmp_path / "run")
     record = learn_run(run.path, str(corrections), tmp_path / "run2")
+    few = load_bundle(run.bundle)
+    stored = StoredFeatures.load(run)
+    keep = (stored.parts != "calibration") | (np.cumsum(stored.parts == "calibration") <= 5)
+    few = replace(
+        few,
+        calibration_scores=few.calibration_scores[:5],
+        calibration_is_anomalous=np.zeros(5, np.bool_),
+        calibration_groups=None,
+    )
+    said = read_corrections(str(corrections), run.origin(), ("good",))
+    with pytest.raises(InputError, match=r"at least 6 good calibration .* Got [0-5] and 0\."):
+        learn_model(few, stored.rows(keep), said)
     learnt, parts = TrainedRun(tmp_path / "run2"), run.read_images("part")["part"].tolist()
     left = learnt.read_images("part")["part"].tolist()
     assert record.lent > 0

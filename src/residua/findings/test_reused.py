@@ -54,6 +54,36 @@ def find_test_reused(
     )
 
 
+def find_not_searched(n_images: int) -> Finding | None:
+    """Say that images of the run could not be compared with the corrections that it learnt from.
+
+    Error: near-copies of corrections may be among the images judged. None where all were compared.
+
+    Parameters
+    ----------
+    n_images : int
+        Test and calibration images that could not be compared.
+
+    Examples
+    --------
+    >>> find_not_searched(3).severity, find_not_searched(0)
+    ('error', None)
+    """
+    if n_images == 0:
+        return None
+    return Finding(
+        code=KIND.code,
+        severity="error",
+        measured={"n_not_searched": n_images},
+        meaning=(
+            f"The model learnt from corrections while {n_images:,} test and calibration images"
+            " could not be read. Re-encoded or resized copies of corrections may be among them, and"
+            " the rates would look better than they will be on other images."
+        ),
+        what_to_do="Learn again from the parent run, with its images: `residua learn --source`.",
+    )
+
+
 KIND = FindingKind(
     "test-reused",
     "Test images that chose the threshold",

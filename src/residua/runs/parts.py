@@ -21,12 +21,14 @@ from residua.findings import (
 )
 from residua.findings.figures import Figure
 from residua.findings.leakage import draw_leaks
+from residua.findings.test_reused import find_not_searched
 from residua.images import ImageSet
 from residua.images.duplicates import Leaks, exact_leaks, leaks_of, search_duplicates
 from residua.images.group_names import SuspectedGroups, groups_in_names, suspected_groups
 from residua.images.listing import PARTS, Quarantined
 from residua.images.sources import single_file
 from residua.records import Finding
+from residua.runs.learning.record import read_record
 from residua.runs.model import JudgedModel
 from residua.runs.origin import MEMORY_MEGABYTES, Origin
 from residua.runs.progress import Watcher
@@ -253,6 +255,8 @@ class RunImages:
         if source.groups is not None:
             used = np.isin(parts, PARTS)
             found.append(find_torn_groups(source.groups[used], parts[used]))
+        learnt = read_record(self.folder)
+        found.append(find_not_searched(learnt.n_unsearched) if learnt else None)
         return [one for one in found if one is not None]
 
     def _judged(self, images: ImageSet, part: str, fitted_on: ImageSet | None) -> JudgedImages:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Literal
@@ -11,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._labels import ANOMALOUS_NAMES, NORMAL_NAMES, means_normal, spelled
+from residua._labels import means_anomalous, means_normal, spelled
 from residua._text import count, few
 from residua.errors import LabelError
 from residua.images import ImageSet, load_images
@@ -24,10 +25,21 @@ COLUMNS = ("path", "label", "kind", "mask", "reviewer", "note", "time")
 ``path`` and ``label`` may be missing."""
 
 
+_MEAN_GOOD = frozenset({
+    "falsealarm", "falsealarms", "falsepositive", "falsepositives", "falsereject", "falserejects",
+    "overkill", "nodefects", "notdefective", "notadefect", "gooddefects", "pseudodefect",
+})  # fmt: skip
+_MEAN_DEFECT = frozenset({
+    "realdefect", "realdefects", "truedefect", "truedefects", "falsenegative", "falsenegatives",
+    "truepositive", "truepositives", "missed", "misseddefect", "misseddefects", "escape", "escapes",
+})  # fmt: skip
+
+
 class Correction(Record):
     """What was said of one image, and what the model made of it before and after learning.
 
     ``pixels`` is the hash of the decoded image, ``part`` where the run had it (None: it is new).
+    ``copies`` are the hashes of test and calibration images of the run that are near-copies of it.
     """
 
     path: str
@@ -38,6 +50,7 @@ class Correction(Record):
     time: str | None = None
     pixels: str
     part: str | None = None
+    copies: tuple[str, ...] = ()
     flagged_before: bool | None = None
     flagged_after: bool | None = None
 
@@ -54,24 +67,37 @@ class Corrections:
         """Which images are good, (n_images,)."""
         return np.array([one.label == "good" for one in self.said], np.bool_)
 
+    def about(self) -> str:
+        """How many images are good, and how many are defects of which kind."""
+        kinds = Counter(one.kind for one in self.said if one.label == "defect")
+        n_good, n_defects = len(self.said) - kinds.total(), kinds.total()
+        unnamed = kinds.pop(None, 0)
+        told = [f"{kind} {n:,}" for kind, n in sorted(kinds.items(), key=str)]
+        if told and unnamed:
+            told.append(f"without a kind {unnamed:,}")
+        named = f" ({', '.join(told)})" if told else ""
+        return f"{n_good:,} good, {count(n_defects, 'defect')}{named}"
+
 
 def read_corrections(
     source: str,
     origin: Origin,
     normal: tuple[str, ...] | None,
     *,
+    anomalous: Iterable[str] = (),
     root: str | None = None,
     watcher: Watcher | None = None,
 ) -> Corrections:
     """Read corrections: a folder with ``good/``, ``defect/`` or ``defect/KIND/``, or a manifest.
 
-    A label that the run's model calls normal, or that means it, is good; any other is a defect,
-    and its name the kind unless it says no more than that.
+    A label that the run's model calls normal, or that means it, is good. A label that means
+    anomalous is a defect, and so is one of the run's own, `anomalous`, whose name is the kind.
 
     Raises
     ------
     LabelError
-        If no image has a label, or one image is called good and defective.
+        If no image has a label, a label says neither or a kind says the opposite, or one image is
+        called good and defective.
     """
     watcher = watcher or Watcher()
     images = load_images(
@@ -89,11 +115,17 @@ def read_corrections(
             f"{count(len(unread), 'corrected image')} cannot be read and teach nothing:"
             f" {few(one.path for one in unread)}"
         )
-    return corrections_of(images, normal, watcher=watcher)
+    found = corrections_of(images, normal, anomalous=anomalous, watcher=watcher)
+    watcher.note(f"corrections: {found.about()}")
+    return found
 
 
 def corrections_of(
-    images: ImageSet, normal: tuple[str, ...] | None, *, watcher: Watcher | None = None
+    images: ImageSet,
+    normal: tuple[str, ...] | None,
+    *,
+    anomalous: Iterable[str] = (),
+    watcher: Watcher | None = None,
 ) -> Corrections:
     """What the labels of `images` say; see `read_corrections`."""
     labelled = np.flatnonzero(images.labelled)
@@ -106,8 +138,8 @@ def corrections_of(
     if len(labelled) < len(images) and watcher is not None:
         watcher.note(f"{len(images) - len(labelled):,} images without a label are left out")
     images = images[labelled]
-    _refuse_nested(images)
-    said = tuple(_said(images, normal))
+    said = tuple(_said(images, normal, anomalous))
+    _refuse_opposites(images, said)
     _refuse_contradictions(images, said)
     first = {one.pixels: row for row, one in reversed(list(enumerate(said)))}
     rows = np.array(sorted(first.values()))
@@ -132,21 +164,33 @@ def corrections_of_arrays(named: Mapping[str, ImageSet]) -> Corrections:
     return corrections_of(joined, ("good",))
 
 
-def _said(images: ImageSet, normal: tuple[str, ...] | None) -> Iterator[Correction]:
-    good = {spelled(name) for name in normal or ()}
+def _said(
+    images: ImageSet, normal: tuple[str, ...] | None, anomalous: Iterable[str]
+) -> Iterator[Correction]:
+    good, bad = ({spelled(name) for name in names or ()} for names in (normal, anomalous))
     own, labels = images.own_columns, images.labels
     assert labels is not None
+    names = Counter(labels.tolist())
+    is_good = {one: spelled(one) in good or means_normal(str(one)) for one in names}
+    unclear = {
+        one: n
+        for one, n in names.items()
+        if not (is_good[one] or spelled(one) in bad or means_anomalous(str(one)))
+    }
+    if unclear:
+        named = few(f"{one} ({count(n, 'image')})" for one, n in unclear.items())
+        raise LabelError(
+            f"{images.source}: labels of corrections must be good or defect. Got {named}. Name the"
+            " folder that holds good and defect. False alarms are good. Kinds of defects lie below"
+            " the folder defect, such as defect/scratch, or stand in the column kind of a manifest."
+        )
     for row, (path, label, pixels) in enumerate(
         zip(images.paths, labels.tolist(), images.pixel_hashes, strict=True)
     ):
         told = {name: _cell(own, name, row) for name in ("kind", "reviewer", "note", "time")}
-        name = spelled(label)
-        is_good = name in good or name.replace("-", "").replace("_", "") in NORMAL_NAMES
-        if is_good:
-            told["kind"] = None
-        elif told["kind"] is None:
+        if told["kind"] is None and not is_good[label]:
             told["kind"] = _kind(str(label), str(path))
-        decided = "good" if is_good else "defect"
+        decided = "good" if is_good[label] else "defect"
         yield Correction.model_validate(
             {"path": str(path), "label": decided, "pixels": str(pixels), **told}
         )
@@ -158,27 +202,39 @@ def _cell(own: dict[str, NDArray[Any]], name: str, row: int) -> str | None:
 
 def _kind(label: str, path: str) -> str | None:
     """A label that names a kind, else the folder below that of all defects."""
-    if spelled(label).replace(" ", "").replace("-", "") not in ANOMALOUS_NAMES:
+    if not means_anomalous(label):
         return label
     parts = PurePosixPath(path).parts
     below = parts.index(label) + 1 if label in parts else len(parts)
     return parts[below] if below < len(parts) - 1 else None
 
 
-def _refuse_nested(images: ImageSet) -> None:
-    """A folder `good` below one that was taken for a label would make defects of good images."""
-    nested = []
-    for path, label in zip(images.paths, images.labels.tolist(), strict=True):  # type: ignore[union-attr]
-        folders = PurePosixPath(str(path)).parts[:-1]
+def _refuse_opposites(images: ImageSet, said: tuple[Correction, ...]) -> None:
+    """Refuse what is good by its folder or kind and a defect by its label, or the other way."""
+    wrong = []
+    labels = [] if images.labels is None else images.labels.tolist()
+    for one, label in zip(said, labels, strict=True):
+        folders = PurePosixPath(one.path).parts[:-1]
         below = folders[folders.index(label) + 1 :] if label in folders else ()
-        if any(map(means_normal, below)):
-            nested.append(str(path))
-    if nested:
+        told = [*below, *([one.kind] if one.kind else [])]
+        opposite = _says_good if one.label == "defect" else _says_defect
+        if any(map(opposite, told)):
+            wrong.append(one.path)
+    if wrong:
         raise LabelError(
-            f"{images.source}: folders of corrections must be good and defect, with kinds below"
-            f" defect only. Got good images below another folder: {few(nested)}. Name the folder"
-            " that holds good and defect, or write a manifest."
+            f"{images.source}: folders and kinds of corrections must say what the label says: kinds"
+            " belong to defects, and lie below the folder defect only. Got good images named as"
+            f" defects, or defects named as good: {few(wrong)}. Name the folder that holds good and"
+            " defect, or mend the label or the kind."
         )
+
+
+def _says_good(name: str) -> bool:
+    return means_normal(name) or re.sub(r"[\W_]+", "", name).casefold() in _MEAN_GOOD
+
+
+def _says_defect(name: str) -> bool:
+    return means_anomalous(name) or re.sub(r"[\W_]+", "", name).casefold() in _MEAN_DEFECT
 
 
 def _refuse_contradictions(images: ImageSet, said: tuple[Correction, ...]) -> None:

@@ -140,6 +140,28 @@ def joined(some: list[StoredFeatures]) -> StoredFeatures:
     )
 
 
+def joined_groups(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.int64]:
+    """Groups that hold together what either of two groupings holds together, by number.
+
+    Examples
+    --------
+    >>> joined_groups(np.array([0, 0, 1, 2]), np.array([0, 1, 1, 3])).tolist()
+    [0, 0, 0, 1]
+    """
+    groups = np.unique(first, return_inverse=True)[1]
+    for _ in range(len(groups)):
+        lowest = groups.copy()
+        for codes in (first, second):
+            places = np.unique(codes, return_inverse=True)[1]
+            least = np.full(len(places), len(places))
+            np.minimum.at(least, places, lowest)
+            lowest = least[places]
+        if np.array_equal(lowest, groups):
+            break
+        groups = lowest
+    return np.asarray(np.unique(groups, return_inverse=True)[1], np.int64)
+
+
 def keep_features(
     folder: RunFolder, bundle: Bundle, parts: Mapping[str, ImageSet], watcher: Watcher
 ) -> None:

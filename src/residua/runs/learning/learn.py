@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from residua.errors import InputError, OutputError
 from residua.images import ImageSet, load_images
 from residua.images.hashing import of_hex
 from residua.records import now
+from residua.runs.learning.copies import Copies, find_copies
 from residua.runs.learning.corrections import Correction, Corrections, read_corrections
 from residua.runs.learning.features import StoredFeatures, joined
 from residua.runs.learning.model import LearntModel, check_learns, learn_model
@@ -31,6 +32,7 @@ from residua.runs.trained_run import TrainedRun
 from residua.training.bundle import Bundle, load_bundle, save_bundle
 
 _BEFORE = "before"
+_PARTS = ("train", "validation", "calibration", "test")
 _TAKEN = ("bundle", "images.csv", "features.npz", "run.json", "learning.json", _BEFORE)
 """What of the parent is kept, so that the last step can be undone."""
 _COPIED = ("training.npz", "check.json")
@@ -68,23 +70,29 @@ def learn_run(
     state, bundle = folder.read_finished(), load_bundle(folder.bundle)
     origin = folder.origin()
     check_learns(bundle.config)
-    read = read_corrections(corrections, origin, bundle.config.normal, root=root, watcher=watcher)
-    recorded = folder.read_images()
-    parts = dict(zip(recorded["pixels"].tolist(), recorded["part"].tolist(), strict=True))
-    if any(one.pixels not in parts for one in read.said):
-        watcher.note(
-            "corrected images are found among the run's by their pixels: one that was saved anew"
-            " with loss or at another size stays in test"
-        )
+    recorded, normal = folder.read_images(), bundle.config.normal
+    read = read_corrections(
+        corrections,
+        origin,
+        normal,
+        anomalous=set(recorded["label"].tolist()) - {"", *(normal or ())},
+        root=root,
+        watcher=watcher,
+    )
+    earlier = read_record(folder)
+    copies = find_copies(origin, recorded, read, source=source, watcher=watcher)
+    copies = copies.and_of(earlier.copies if earlier else {})
     stored = _features(folder, bundle, origin, source, watcher)
-    sampled = None if sample is None else _sample(sample, origin, parts, read, watcher)
-    learnt = learn_model(bundle, stored, read, sample=sampled, watcher=watcher)
+    known = set(recorded["pixels"].tolist())
+    sampled = None if sample is None else _sample(sample, origin, known, read, watcher)
+    learnt = learn_model(bundle, stored, read, copies=copies, sample=sampled, watcher=watcher)
     record = record_of(
         learnt,
         read,
         bundle,
-        parts=parts,
-        earlier=read_record(folder),
+        recorded=recorded,
+        copies=copies,
+        earlier=earlier,
         parent=str(folder.path.resolve()),
         parent_weights=folder.mark().weights,
         sampled=0 if sampled is None else len(sampled),
@@ -109,22 +117,44 @@ def record_of(
     corrections: Corrections,
     bundle: Bundle,
     *,
-    parts: Mapping[str, str],
+    recorded: Mapping[str, NDArray[Any]],
+    copies: Copies,
     earlier: LearningRecord | None,
     **facts: Any,
 ) -> LearningRecord:
-    """What a step of learning from `corrections` did to a model, `bundle` before; `parts` are those
-    of the run's images by their hashes.
+    """What a step of learning from `corrections` did to a model, `bundle` before; `recorded` are
+    the columns of the run's `images.csv`.
     """
+    pairs = list(zip(recorded["pixels"].tolist(), recorded["part"].tolist(), strict=True))
+    # A picture may lie in several parts: what it is judged by counts.
+    parts = dict(sorted(pairs, key=lambda pair: _PARTS.index(pair[1]) if pair[1] in _PARTS else -1))
+    judged = _judged(corrections, parts, copies, learnt)
+    near = {one for correction in judged for one in correction.copies}
     return LearningRecord(
         date=now(),
-        corrections=_judged(corrections, parts, learnt),
+        corrections=judged,
+        **moved_among(recorded, {one.pixels for one in judged}, near),
+        n_unsearched=max(copies.n_unsearched, earlier.n_unsearched if earlier else 0),
         earlier=() if earlier is None else _still_true(earlier, corrections),
         threshold_before=_threshold(bundle),
         threshold_after=_threshold(learnt.bundle),
         **facts,
         **_of_learning(learnt),
     )
+
+
+def moved_among(
+    recorded: Mapping[str, NDArray[Any]], exact: set[str], near: set[str]
+) -> dict[str, Any]:
+    """How many images of a run leave test, and how many of calibration count as if they had taught
+    nothing; of both, how many are `near` copies.
+    """
+    pairs = list(zip(recorded["pixels"].tolist(), recorded["part"].tolist(), strict=True))
+    told: dict[str, Any] = {}
+    for name, part in (("n_moved", "test"), ("n_held", "calibration")):
+        told[name] = sum(its == part and one in exact | near for one, its in pairs)
+        told[f"{name}_near"] = sum(its == part and one in near - exact for one, its in pairs)
+    return told
 
 
 def undo_learning(run: str | Path) -> None:
@@ -208,7 +238,7 @@ def _features(
 def _sample(
     sample: str,
     origin: Origin,
-    parts: Mapping[str, str],
+    parts: Collection[str],
     corrections: Corrections,
     watcher: Watcher,
 ) -> ImageSet:
@@ -237,12 +267,14 @@ def _sample(
 
 
 def _judged(
-    corrections: Corrections, parts: Mapping[str, str], learnt: LearntModel
+    corrections: Corrections, parts: Mapping[str, str], copies: Copies, learnt: LearntModel
 ) -> tuple[Correction, ...]:
+    near = copies.by_correction()
     return tuple(
         one.model_copy(
             update={
                 "part": parts.get(one.pixels),
+                "copies": near.get(one.pixels, ()),
                 "flagged_before": bool(before),
                 "flagged_after": bool(after),
             }
@@ -271,10 +303,9 @@ def _of_learning(learnt: LearntModel) -> dict[str, Any]:
     }
 
 
-def corrected_record(record: RunRecord, corrections: Corrections, learnt: LearntModel) -> RunRecord:
+def corrected_record(record: RunRecord, learning: LearningRecord, learnt: LearntModel) -> RunRecord:
     """A run in memory whose corrected images are of no part that is judged."""
-    corrected, lent = {one.pixels for one in corrections.said}, set(learnt.lent.tolist())
-    rows = _rows(record.images, corrected, lent, None)
+    rows = _rows(record.images, set(learning.pixels), set(learnt.lent.tolist()), None)
     return replace(record, images=image_columns(rows))
 
 

@@ -13,8 +13,9 @@ from torch import Tensor
 from residua.errors import InputError, PolicyError
 from residua.images import ImageSet
 from residua.records import OperatingPoint
+from residua.runs.learning.copies import Copies
 from residua.runs.learning.corrections import Corrections
-from residua.runs.learning.features import StoredFeatures, joined
+from residua.runs.learning.features import StoredFeatures, joined, joined_groups
 from residua.runs.progress import Watcher
 from residua.thresholds import parse_policy
 from residua.thresholds.defaults import choose_again, choose_operating_point
@@ -53,6 +54,7 @@ def learn_model(
     stored: StoredFeatures,
     corrections: Corrections,
     *,
+    copies: Copies | None = None,
     sample: ImageSet | None = None,
     watcher: Watcher | None = None,
 ) -> LearntModel:
@@ -60,23 +62,28 @@ def learn_model(
 
     The threshold is chosen anew, by the policy that it had, on a calibration set that stays whole:
     without the alarms in it, it would show too few. What is corrected in it counts with the score
-    of a model that did not learn from it. A complete `sample` of good images joins it.
+    of a model that did not learn from it, and so does a near-copy of a correction, as `copies`
+    tell. A complete `sample` of good images joins it.
 
     Raises
     ------
     InputError
         If the bundle is no detector, or has no calibration images left.
     """
-    watcher, config = watcher or Watcher(), bundle.config
+    watcher, config, copies = watcher or Watcher(), bundle.config, copies or Copies()
     point = check_learns(config)
     check_fits(config, corrections.images)
     before = bundle.graph.scorer
     of_corrections = StoredFeatures.of_images(bundle, corrections.images, "defect")
+    if copies.groups is not None:
+        groups = joined_groups(of_corrections.groups, copies.groups)
+        of_corrections = replace(of_corrections, groups=groups)
     scores_before = _scores(before, of_corrections.seen, config.batch_size)
     was_flagged = (scores_before > point.threshold).numpy()
     is_good = corrections.is_good
-    calibration = _Calibration.of(bundle, stored).corrected_by(corrections)
-    stored = stored.rows(~np.isin(stored.pixels.astype(str), of_corrections.pixels.astype(str)))
+    calibration = _Calibration.of(bundle, stored).corrected_by(corrections, copies)
+    told = {*of_corrections.pixels.tolist(), *copies.of}
+    stored = stored.rows(np.array([one not in told for one in stored.pixels.tolist()], np.bool_))
     taught = joined(
         [
             stored.of("good", "defect"),
@@ -84,7 +91,9 @@ def learn_model(
             of_corrections.rows(~is_good),
         ]
     )
-    normals, calibration, lent = _normals(stored, calibration, taught)
+    normals, calibration, lent = _normals(
+        stored, calibration, {*taught.pixels.tolist(), *copies.of}
+    )
     if sample is not None and len(sample):
         check_fits(config, sample)
         calibration = calibration.joined_by(StoredFeatures.of_images(bundle, sample, "calibration"))
@@ -113,7 +122,7 @@ def learn_model(
         **dict(zip(defects.pixels.tolist(), learning.defects.tolist(), strict=True)),
     }
     for row, pixels in enumerate(calibration.features.pixels.tolist()):
-        scores[row] = left_out.get(pixels, scores[row])
+        scores[row] = left_out.get(copies.of.get(pixels, pixels), scores[row])
     learnt = replace(
         bundle,
         config=config.model_copy(update={"learnt": True}),
@@ -180,9 +189,10 @@ class _Calibration:
         groups = None if self.groups is None else self.groups[chosen]
         return _Calibration(self.features.rows(chosen), self.is_anomalous[chosen], groups)
 
-    def corrected_by(self, corrections: Corrections) -> _Calibration:
-        """The same images; what was said of some of them is what they are."""
+    def corrected_by(self, corrections: Corrections, copies: Copies) -> _Calibration:
+        """The same images; what was said of some of them, or of a copy, is what they are."""
         said = {one.pixels: one.label == "defect" for one in corrections.said}
+        said |= {own: said[one] for own, one in copies.of.items() if one in said}
         pairs = zip(self.features.pixels.tolist(), self.is_anomalous.tolist(), strict=True)
         flags = np.array([said.get(pixels, flag) for pixels, flag in pairs], np.bool_)
         return replace(self, is_anomalous=flags)
@@ -197,7 +207,7 @@ class _Calibration:
 
 
 def _normals(
-    stored: StoredFeatures, calibration: _Calibration, taught: StoredFeatures
+    stored: StoredFeatures, calibration: _Calibration, taught: set[str]
 ) -> tuple[StoredFeatures, _Calibration, NDArray[Any]]:
     """Normal images to learn beside, and the calibration images that are left.
 
@@ -211,12 +221,13 @@ def _normals(
         return normals, calibration, np.zeros(0, object)
     if good.sum() < 2 * _FEWEST_TO_SCALE:
         raise InputError(
-            f"learn: there must be at least {2 * _FEWEST_TO_SCALE} good images that the model was"
-            f" not fitted on. Got {n_held_out + good.sum():,}. Fit on more images."
+            f"learn: there must be at least {2 * _FEWEST_TO_SCALE} good calibration images where"
+            f" training held out fewer than {_FEWEST_TO_SCALE} good images. Got {good.sum():,}"
+            f" and {n_held_out:,}. Fit on more images."
         )
     groups = np.arange(len(good)) if calibration.groups is None else calibration.groups
     is_lent = good & (np.unique(groups, return_inverse=True)[1] % 2 == 1)
-    is_lent &= ~np.isin(calibration.features.pixels.astype(str), taught.pixels.astype(str))
+    is_lent &= [one not in taught for one in calibration.features.pixels.tolist()]
     lent = calibration.features.rows(is_lent).as_part("held out")
     return joined([normals, lent]), calibration.rows(~is_lent), lent.pixels
 

@@ -25,7 +25,10 @@ class LearningRecord(Record):
     None where none could, or no weight was sure to gain. ``n_alarms`` good images had raised an
     alarm and lower their likes. ``lent`` calibration images were taken as normals to learn beside.
     Of ``n_anomalies`` labelled anomalies in calibration, which taught nothing, ``found_before`` and
-    ``found_after`` are flagged.
+    ``found_after`` are flagged. ``n_moved`` test images left the test part, ``n_moved_near`` of
+    them as near-copies of corrections, and ``n_held`` calibration images count as if they had
+    taught nothing, ``n_held_near`` of them near-copies. ``n_unsearched`` test and calibration
+    images could not be compared with the corrections.
     """
 
     format: Literal["residua-learning"] = "residua-learning"
@@ -43,6 +46,11 @@ class LearningRecord(Record):
     n_groups: int = 0
     lent: int = 0
     sampled: int = 0
+    n_moved: int = 0
+    n_moved_near: int = 0
+    n_held: int = 0
+    n_held_near: int = 0
+    n_unsearched: int = 0
     n_anomalies: int = 0
     found_before: int = 0
     found_after: int = 0
@@ -51,8 +59,15 @@ class LearningRecord(Record):
 
     @property
     def pixels(self) -> list[str]:
-        """The hashes of all images that the run has learnt from."""
-        return [one.pixels for one in (*self.earlier, *self.corrections)]
+        """The hashes of all images that the run has learnt from, and of near-copies of them."""
+        every = (*self.earlier, *self.corrections)
+        return [pixels for one in every for pixels in (one.pixels, *one.copies)]
+
+    @property
+    def copies(self) -> dict[str, str]:
+        """The hash of the correction that each near-copy of one shows, by its own hash."""
+        every = (*self.earlier, *self.corrections)
+        return {own: one.pixels for one in every for own in one.copies}
 
     def about_corrections(self) -> str:
         """How many images, of which label, from whom."""
@@ -106,20 +121,21 @@ class LearningRecord(Record):
 
     def about_parts(self) -> str | None:
         """What it means for the parts of the run; None where all images are new."""
-        n_test, n_calibration = (
-            sum(one.part == part for one in self.corrections) for part in ("test", "calibration")
-        )
         n_trained = sum(
             one.label == "defect" and one.part in ("train", "validation")
             for one in self.corrections
         )
         said = []
-        if n_test:
-            said.append(f"{count(n_test, 'test image')} of the run left the test part")
-        if n_calibration:
+        if self.n_moved:
             said.append(
-                f"{count(n_calibration, 'calibration image')} {_are(n_calibration)} scored for the"
-                f" threshold as if {'it' if n_calibration == 1 else 'each'} had taught nothing"
+                f"{count(self.n_moved, 'test image')} of the run left the test part"
+                f"{_near(self.n_moved_near)}"
+            )
+        if self.n_held:
+            said.append(
+                f"{count(self.n_held, 'calibration image')}{_near(self.n_held_near)}"
+                f" {_are(self.n_held)} scored for the threshold as if"
+                f" {'it' if self.n_held == 1 else 'each'} had taught nothing"
             )
         if n_trained:
             said.append(
@@ -156,15 +172,26 @@ class LearningRecord(Record):
                 [one.flagged_after for one in self.corrections],
             )
         )
-        images = count(n, "corrected image")
         return (
-            f"{after:,} of {images} {_are(after)} right now, {before:,} before."
-            " They taught the model, so this is no measure of how good it is"
+            f"Of {count(n, 'corrected image')}, {before:,} {_were(before)} right before and"
+            f" {after:,} {_are(after)} right now."
+            f" {'It' if n == 1 else 'They'} taught the model, so this is no measure of how good it"
+            " is"
         )
 
 
 def _are(n: int) -> str:
     return "is" if n == 1 else "are"
+
+
+def _were(n: int) -> str:
+    return "was" if n == 1 else "were"
+
+
+def _near(n_near: int) -> str:
+    """How many have the picture of a correction, but not its pixels."""
+    how = "near-copies of corrections: re-encoded, resized or brightened"
+    return f" ({n_near:,} as {how})" if n_near else ""
 
 
 def keep_record(folder: RunFolder, record: LearningRecord | None) -> None:

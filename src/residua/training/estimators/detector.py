@@ -18,7 +18,8 @@ from residua.errors import InputError, LabelError
 from residua.images import ImageSet
 from residua.records import OperatingPoint
 from residua.runs.bundle_model import model_of_bundle
-from residua.runs.learning.corrections import corrections_of_arrays
+from residua.runs.learning.copies import Copies, copies_among
+from residua.runs.learning.corrections import Corrections, corrections_of_arrays
 from residua.runs.learning.features import StoredFeatures
 from residua.runs.learning.learn import corrected_record, record_of
 from residua.runs.learning.model import check_learns, learn_model
@@ -272,10 +273,12 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
                 " They are not. Learn with the object that was fitted, or load a RUN."
             )
         notes: list[str] = []
+        copies = self._copies_of(corrections)
         learnt = learn_model(
             self._fitted(),
             self._features,
             corrections,
+            copies=copies,
             sample=None if sample is None else self._read(sample),
             watcher=Watcher(on_note=notes.append),
         )
@@ -285,18 +288,18 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
         learnt_from = f"learnt from {len(corrections.said)} corrected images"
         better.notes_ = (*self.notes_, learnt_from, *notes)
         record = self._record_of_run()
-        pairs = zip(record.images["pixels"], record.images["part"], strict=True)
         better._learning = record_of(
             learnt,
             corrections,
             self._fitted(),
-            parts={str(pixels): str(part) for pixels, part in pairs},
+            recorded=record.images,
+            copies=copies,
             earlier=self._learning,
             parent="in Python",
             parent_weights="",
             sampled=0 if sample is None else len(sample),
         )
-        better._record = corrected_record(record, corrections, learnt)
+        better._record = corrected_record(record, better._learning, learnt)
         return better
 
     def save(self, folder: str | Path) -> Path:
@@ -330,6 +333,17 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
         bundle = self._fitted()
         if self._features is None and self._parts is not None and not bundle.config.is_framed:
             self._features = StoredFeatures.of_fit(bundle, self._parts)
+
+    def _copies_of(self, corrections: Corrections) -> Copies:
+        """Which calibration images of `fit`, if still known, are near-copies of corrections."""
+        earlier = self._learning.copies if self._learning else {}
+        named = ("fitted", "validation", "calibration")
+        parts = [(self._parts or {}).get(name) for name in named]
+        known = [part for part in parts if part is not None and len(part)]
+        if not known or parts[-1] is None:
+            return Copies().and_of(earlier)
+        wanted = set(parts[-1].pixel_hashes.tolist()) - {one.pixels for one in corrections.said}
+        return copies_among(known, corrections, wanted).and_of(earlier)
 
     def _labelled(self, X: Any, y: Any) -> ImageSet:
         """Labels of 0 and 1 mean normal and anomalous, as in `fit`."""

@@ -183,7 +183,7 @@ class LearnedScorer(ScorerAround):
         self.level = self._base(held_out).median()
         n_features = normals.marked.shape[1] + normals.overall.shape[1]
         self.direction = torch.zeros(n_features)
-        self.good = self.bad = torch.zeros(1, n_features)
+        self.good, self.bad = torch.zeros(1, n_features), torch.zeros(1, n_features)
         head, unseen = None, torch.zeros(0)
         if defects is not None and len(defects.score):
             groups = torch.arange(len(defects.score)) if groups is None else groups

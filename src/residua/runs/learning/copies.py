@@ -1,0 +1,118 @@
+"""Which of a run's images are copies of corrections: re-encoded, resized, brightened."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua._text import count
+from residua.errors import SourceError
+from residua.images import ImageSet
+from residua.images.duplicates import search_duplicates
+from residua.runs.learning.corrections import Corrections
+from residua.runs.origin import Origin
+from residua.runs.parts import MOST_COMPARED
+from residua.runs.progress import Watcher
+
+_SEARCHED = ("test", "calibration")
+_SAVED_ANEW = {"exact", "re-encoded", "resized", "brightened"}
+
+
+@dataclass(frozen=True)
+class Copies:
+    """What the search for near-copies found.
+
+    ``of`` gives, by its hash, for each image of the run that is a near-copy of a correction the
+    hash of that correction. ``groups`` (n_corrections,) number the corrections that show one
+    picture. ``n_unsearched`` test and calibration images could not be compared.
+    """
+
+    of: Mapping[str, str] = field(default_factory=dict)
+    groups: NDArray[np.int64] | None = None
+    n_unsearched: int = 0
+
+    def and_of(self, earlier: Mapping[str, str]) -> Copies:
+        """These and the near-copies of earlier corrections."""
+        return replace(self, of={**earlier, **self.of})
+
+    def by_correction(self) -> dict[str, tuple[str, ...]]:
+        """The hashes of the run's images that are near-copies of each correction."""
+        found: dict[str, list[str]] = {}
+        for own, correction in self.of.items():
+            found.setdefault(correction, []).append(own)
+        return {correction: tuple(some) for correction, some in found.items()}
+
+
+def find_copies(
+    origin: Origin,
+    recorded: Mapping[str, NDArray[Any]],
+    corrections: Corrections,
+    *,
+    source: str | None = None,
+    watcher: Watcher | None = None,
+) -> Copies:
+    """Near-copies of corrections among the test and calibration images that `recorded` names.
+
+    The images are read from the run's source, or from `source`. What is not there is counted.
+    """
+    watcher = watcher or Watcher()
+    exact = {one.pixels for one in corrections.said}
+    wanted = {
+        pixels
+        for pixels, part in zip(recorded["pixels"].tolist(), recorded["part"].tolist(), strict=True)
+        if part in _SEARCHED and pixels not in exact
+    }
+    if not wanted:
+        return Copies()
+    watcher.note("searching the test and calibration images for near-copies of corrections")
+    try:
+        own = origin.load(watcher) if source is None else origin.load_other(source, watcher)
+    except SourceError:
+        own = None
+    if own is not None and len(own) + len(corrections.said) > MOST_COMPARED:
+        own = None
+    there = set() if own is None else set(own.pixel_hashes.tolist())
+    found = copies_among([] if own is None else [own], corrections, wanted, watcher=watcher)
+    found = replace(found, n_unsearched=len(wanted - there))
+    if found.n_unsearched:
+        watcher.note(
+            f"{count(found.n_unsearched, 'test and calibration image')} of the run could not be"
+            " compared with the corrections. Those that are re-encoded or resized copies of"
+            " corrections stay where they are, so the new version may look better than it is. Name"
+            " the run's images with --source"
+        )
+    return found
+
+
+def copies_among(
+    own: Sequence[ImageSet],
+    corrections: Corrections,
+    wanted: Collection[str],
+    *,
+    watcher: Watcher | None = None,
+) -> Copies:
+    """The near-copies of corrections among a run's images, of those whose hashes are `wanted`.
+
+    All images of the run are compared, since how alike copies are follows from them.
+    """
+    sets = [*own, corrections.images]
+    n = sum(map(len, sets[:-1]))
+    found = search_duplicates(sets, progress=None if watcher is None else watcher.on_read)
+    hashes = [str(one) for some in sets for one in some.pixel_hashes.tolist()]
+    # Turned and cropped ones are no files saved anew, and outliers among corrections make parts of
+    # one shape look like turned copies of each other.
+    pairs = [pair for pair in found.pairs if set(pair.kind.split(" + ")) <= _SAVED_ANEW]
+    copies: dict[str, str] = {}
+    for pair in pairs:  # the nearest first
+        if pair.first < n <= pair.second and hashes[pair.first] in wanted:
+            copies.setdefault(hashes[pair.first], hashes[pair.second])
+    groups = np.arange(len(corrections.said))
+    for pair in pairs:
+        if pair.first >= n:
+            first, second = groups[[pair.first - n, pair.second - n]]
+            groups[groups == max(first, second)] = min(first, second)
+    return Copies(copies, groups)
