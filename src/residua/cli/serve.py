@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,6 +15,34 @@ from residua.cli.options import Engine, Quiet, Run, names
 def serve(
     run: Run,
     engine: Engine = "torch",
+    review: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SOURCE",
+            help=(
+                "Images that people review on a page of their own: good, defect or its kind. Their"
+                " answers become corrections.csv, for `residua learn`."
+            ),
+            show_default=False,
+        ),
+    ] = None,
+    review_out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Folder for scores and answers of the review. Default: RUN/review.",
+            show_default=False,
+        ),
+    ] = None,
+    random_share: Annotated[
+        float,
+        typer.Option(
+            metavar="SHARE",
+            help="Share of the reviewed images that is drawn at random.",
+            min=0,
+            max=1,
+        ),
+    ] = 0.2,
     host: Annotated[
         str,
         typer.Option(
@@ -105,10 +134,12 @@ def serve(
 
     residua serve runs/parts
 
+    residua serve runs/parts --review photos/
+
     RESIDUA_TOKEN=... residua serve runs/parts --host 0.0.0.0 --port 8080
     """
     try:
-        from residua.server import Server, load_model
+        from residua.server import Server, load_model, open_review
         from residua.server.load import advise_on_engine
     except ModuleNotFoundError as error:
         from residua.errors import MissingExtraError
@@ -116,6 +147,8 @@ def serve(
         if error.name not in {"fastapi", "starlette", "uvicorn", "python_multipart"}:
             raise
         raise MissingExtraError(error.name, "serve", "serve") from None
+    from residua.cli.progress import watching
+    from residua.errors import InputError
     from residua.server.limits import checked_limits
 
     limits = checked_limits(
@@ -124,8 +157,25 @@ def serve(
         per_client=per_client, connections=connections,
     )  # fmt: skip
 
+    model = load_model(run, engine, on_note=lambda note: say(note, err=True))
+    opened = None
+    if review is None and review_out is not None:
+        raise InputError(
+            "serve: --review-out is for a review. Got no --review. Name the images with it."
+        )
+    if review is not None:
+        with watching(quiet=quiet) as watcher:
+            opened = open_review(
+                run,
+                review,
+                model,
+                folder=review_out,
+                engine=engine,
+                share=random_share,
+                watcher=watcher,
+            )
     server = Server(
-        load_model(run, engine, on_note=lambda note: say(note, err=True)),
+        model,
         host=host,
         port=port,
         token=token,
@@ -134,6 +184,7 @@ def serve(
         trusted_proxies=names(trust_proxy) or (),
         access_log=access_log,
         limits=limits,
+        review=opened,
     )
     if server.is_open_to_all:
         say(
@@ -148,4 +199,14 @@ def serve(
             err=True,
         )
         say(advise_on_engine(run, engine), err=True)
+        if opened is not None:
+            say(
+                f"Review {opened.n_images():,} images, {opened.n_flagged():,} flagged, at"
+                f" {server.address}/review. Answers go to {opened.book.table}.",
+                err=True,
+            )
     server.run()
+    if opened is not None:
+        opened.close()
+        if not quiet and opened.book.answers:
+            say(opened.next_step(), err=True)

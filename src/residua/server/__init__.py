@@ -7,6 +7,16 @@ from residua.server.app import build_app
 from residua.server.limits import Limits
 from residua.server.load import load_model, serve_wrapped
 from residua.server.model import ServedModel
+from residua.server.review import Review, open_review
 from residua.server.run import Server
 
-__all__ = ["Limits", "ServedModel", "Server", "build_app", "load_model", "serve_wrapped"]
+__all__ = [
+    "Limits",
+    "Review",
+    "ServedModel",
+    "Server",
+    "build_app",
+    "load_model",
+    "open_review",
+    "serve_wrapped",
+]

@@ -33,8 +33,10 @@ from residua.server.batcher import ImageResult
 from residua.server.guard import SECURITY_HEADERS, Guard, GuardOptions, answer_refusal
 from residua.server.limits import Limits
 from residua.server.model import ServedModel, Sight
-from residua.server.page import page, page_policy
+from residua.server.page import Name, page, page_policy
 from residua.server.pictures import Style, map_png, pictures_of
+from residua.server.review.review import Review
+from residua.server.review.routes import review_routes
 from residua.server.service import Outcome, Service, T
 from residua.server.uploads import BINARY, FORM
 
@@ -43,9 +45,12 @@ _BINARY_SCHEMA = {"type": "string", "format": "binary"}
 
 
 def build_app(
-    model: ServedModel, limits: Limits | None = None, guard_options: GuardOptions | None = None
+    model: ServedModel,
+    limits: Limits | None = None,
+    guard_options: GuardOptions | None = None,
+    review: Review | None = None,
 ) -> FastAPI:
-    """The ASGI application that serves `model`.
+    """The ASGI application that serves `model`, and the page of a `review`.
 
     It is ready once it has scored an image of its own.
     """
@@ -66,6 +71,7 @@ def build_app(
         redoc_url=None,
         separate_input_output_schemas=False,
     )
+    _add_page(app, "/", "page")
     _add_health(app, service)
     guard_options = guard_options or GuardOptions()
     # The guard does the work; this tells readers of the schema about it.
@@ -76,21 +82,26 @@ def build_app(
     )
     scoring = APIRouter(prefix="/v1", dependencies=[*bearer, Depends(_refuse_unknown)])
     _add_scoring(scoring, service)
+    if review is not None:
+        _add_page(app, "/review", "review")
+        review_routes(scoring, service, review)
     app.include_router(scoring)
     _add_refusals(app)
     app.add_middleware(Guard, guard_options=guard_options, notice=model.notice)
     return app
 
 
-def _add_health(app: FastAPI, service: Service) -> None:
-    @app.get("/", include_in_schema=False)
+def _add_page(app: FastAPI, address: str, name: Name) -> None:
+    @app.get(address, include_in_schema=False)
     async def show_page() -> Response:
         return Response(
-            page(),
+            page(name),
             media_type="text/html; charset=utf-8",
-            headers={"content-security-policy": page_policy()},
+            headers={"content-security-policy": page_policy(name)},
         )
 
+
+def _add_health(app: FastAPI, service: Service) -> None:
     @app.get("/healthz", summary="Is the process alive?")
     async def healthz() -> State:
         return State(status="alive")

@@ -22,6 +22,8 @@ from residua.server.answers import RefusedError
 _HOST = re.compile(r"(\[[^\]]*\]|[^:\[\]]*)(:\d*)?")
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 _GUARDED = ("/v1/", "/openapi.json")
+PAGES = ("/", "/review")
+"""What a link on another site may lead to."""
 SECURITY_HEADERS = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
@@ -104,7 +106,7 @@ class Guard:
                 "wrong-host",
                 "This server does not answer to that host name. Allow it with --allow-host.",
             )
-        if path != "/" and self._is_of_another_site(host, headers):
+        if path not in PAGES and self._is_of_another_site(host, headers):
             return RefusedError(403, "cross-site", "Pages of other sites may not use this server.")
         if self._token is not None and path.startswith(_GUARDED) and not self._is_allowed(headers):
             return RefusedError(

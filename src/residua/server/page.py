@@ -1,6 +1,6 @@
-"""The page on which one drops an image.
+"""The page on which one drops an image, and that of a review.
 
-One file with its style and script in it, which asks this server and nobody else.
+Each is one file with its style and script in it, which asks this server and nobody else.
 """
 
 from __future__ import annotations
@@ -10,26 +10,34 @@ import hashlib
 import string
 from functools import cache
 from importlib import resources
+from typing import Literal
+
+Name = Literal["page", "review"]
 
 
 @cache
-def page() -> str:
+def page(name: Name = "page") -> str:
     """The page as text; the same for every model, which it asks the server about."""
-    return string.Template(_asset("page.html")).substitute(
-        style=_asset("page.css"), script=_asset("page.js")
+    return string.Template(_asset(f"{name}.html")).substitute(
+        style=_style(name), script=_asset(f"{name}.js")
     )
 
 
-def page_policy() -> str:
+def page_policy(name: Name = "page") -> str:
     """The page's content security policy.
 
     Only the style and script that are in it, pictures from memory, this server.
     """
-    style, script = _hash(_asset("page.css")), _hash(_asset("page.js"))
+    style, script = _hash(_style(name)), _hash(_asset(f"{name}.js"))
     return (
         f"default-src 'none'; style-src {style}; script-src {script}; img-src data: blob:;"
         " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
+
+
+def _style(name: Name) -> str:
+    """What all pages share, and what is the page's own."""
+    return _asset("page.css") + ("" if name == "page" else _asset(f"{name}.css"))
 
 
 def _asset(name: str) -> str:

@@ -21,6 +21,7 @@ from residua.server.app import build_app
 from residua.server.guard import LOOPBACK_NAMES, GuardOptions
 from residua.server.limits import Limits
 from residua.server.model import ServedModel
+from residua.server.review.review import Review
 
 _HEAD_SECONDS = 10.0  # to send the head of a request
 _TOO_MANY = (
@@ -129,7 +130,8 @@ class Server:
     Only requests sent to this machine's names, to `host`, or to the names in `hosts` are answered;
     beyond loopback also those sent to an IP address. Beyond loopback a token is needed, unless
     `without_token` says that everybody may ask. `trusted_proxies` are addresses whose
-    ``X-Forwarded-For`` is believed. Port 0 takes a free one, which `address` says.
+    ``X-Forwarded-For`` is believed. With a `review` its page is served too. Port 0 takes a free
+    one, which `address` says.
 
     Raises
     ------
@@ -151,6 +153,7 @@ class Server:
         trusted_proxies: tuple[str, ...] = (),
         access_log: bool = False,
         limits: Limits | None = None,
+        review: Review | None = None,
     ) -> None:
         limits = limits or Limits()
         check_uvicorn()
@@ -171,7 +174,7 @@ class Server:
         self.address = _address(host, self._listening)
         _set_logging(access_log=access_log)
         config = uvicorn.Config(
-            build_app(model, limits, guard_options),
+            build_app(model, limits, guard_options, review),
             http=bounded_protocol(limits),
             ws="none",
             loop="asyncio",

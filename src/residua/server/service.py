@@ -106,6 +106,23 @@ class Service:
                 )
                 return await self._within_time(request, work)
 
+    async def look(
+        self,
+        request: Request,
+        read: Callable[[], bytes],
+        finish: Callable[[Sight, ImageResult], T],
+    ) -> Outcome[T]:
+        """What `finish` makes of an image that lies here: `read` gives its file."""
+        if self.state != "ready":
+            raise too_busy(503, "not-ready", "The server is not ready. Try again in a moment.")
+
+        async def work() -> Outcome[T]:
+            part = Part(None, await self.in_thread(read))
+            return await self._judge_one(part, finish, pictures=True)
+
+        with self.admission.place(request.client.host if request.client else ""):
+            return await self._within_time(request, work())
+
     async def _judge_all(
         self,
         body: bytes,
@@ -120,7 +137,7 @@ class Service:
         if len(body) <= _SMALL_BYTES:
             parts = parts_of(body, content_type, self.limits)
         else:
-            parts = await self._in_thread(parts_of, body, content_type, self.limits)
+            parts = await self.in_thread(parts_of, body, content_type, self.limits)
         if most is not None and len(parts) > most:
             raise RefusedError(
                 422,
@@ -137,7 +154,7 @@ class Service:
         assert self._batcher is not None
         try:
             async with self._decoding:
-                sight = await self._in_thread(self.model.read, part.data, self.limits)
+                sight = await self.in_thread(self.model.read, part.data, self.limits)
                 await self._room.take(sight.n_pixels)
         except RefusedError as refusal:
             return Outcome(part.name, refusal=refusal)
@@ -145,14 +162,15 @@ class Service:
             scored = await self._batcher.score(sight.pixels, pictures=pictures)
             return Outcome(
                 part.name,
-                await self._in_thread(finish, sight, scored) if pictures else finish(sight, scored),
+                await self.in_thread(finish, sight, scored) if pictures else finish(sight, scored),
             )
         except InputError as error:  # the engine takes no such image
             return Outcome(part.name, refusal=RefusedError(422, "not-taken", str(error)))
         finally:
             self._room.give(sight.n_pixels)
 
-    async def _in_thread(self, function: Callable[[*Given], T], *given: *Given) -> T:
+    async def in_thread(self, function: Callable[[*Given], T], *given: *Given) -> T:
+        """The result of `function` in one of the worker threads."""
         return await asyncio.get_running_loop().run_in_executor(self._workers, function, *given)
 
     async def _within_time(self, request: Request, work: Coroutine[Any, Any, T]) -> T:

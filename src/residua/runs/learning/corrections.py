@@ -17,6 +17,7 @@ from residua._text import count, few
 from residua.errors import LabelError
 from residua.images import ImageSet, load_images
 from residua.records import Record
+from residua.runs.learning.reviewed import root_of
 from residua.runs.origin import Origin
 from residua.runs.progress import Watcher
 
@@ -107,7 +108,7 @@ def read_corrections(
         reading=origin.reading,
         follow_links=origin.follow_links,
         groups=origin.groups,
-        root=root,
+        root=root_of(source) if root is None else root,
     )
     unread = [one for one in images.quarantined if not one.is_mask]
     if unread:
@@ -136,7 +137,7 @@ def corrections_of(
             f" with the columns {', '.join(COLUMNS)}."
         )
     if len(labelled) < len(images) and watcher is not None:
-        watcher.note(f"{len(images) - len(labelled):,} images without a label are left out")
+        watcher.note(_about_open(images))
     images = images[labelled]
     said = tuple(_said(images, normal, anomalous))
     _refuse_opposites(images, said)
@@ -144,6 +145,16 @@ def corrections_of(
     first = {one.pixels: row for row, one in reversed(list(enumerate(said)))}
     rows = np.array(sorted(first.values()))
     return Corrections(images[rows], tuple(said[row] for row in rows))
+
+
+def _about_open(images: ImageSet) -> str:
+    """How many images nobody decided on, and where reviewers disagree."""
+    is_open, said = ~images.labelled, images.own_columns.get("said")
+    told = f"{count(int(is_open.sum()), 'image')} without a label left out"
+    if said is None:
+        return told
+    disputed = images.paths[is_open & ~np.isin(said.astype(str), ["", "skip"])]
+    return f"{told}; reviewers disagree on {few(disputed)}" if len(disputed) else told
 
 
 def corrections_of_arrays(named: Mapping[str, ImageSet]) -> Corrections:

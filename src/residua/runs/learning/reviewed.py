@@ -1,0 +1,64 @@
+"""`review.json`: what a review page asked about, beside the `corrections.csv` that it writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ValidationError
+
+from residua._files import in_a_line, read_file, write_json
+from residua.errors import InputError
+from residua.records import Record
+
+NAME = "review.json"
+
+
+class Reviewed(Record):
+    """The review of one source: ``source`` as it was named, ``root`` the folder that the paths of
+    `corrections.csv` are relative to, and the model (weights, threshold, engine) whose scores
+    ordered the images. ``random_share`` is the share of images that were drawn at random.
+    """
+
+    format: Literal["residua-review"] = "residua-review"
+    format_version: Literal[1] = 1
+    source: str
+    root: str
+    run: str
+    weights: str
+    threshold: float
+    engine: str
+    random_share: float
+
+
+def read_reviewed(folder: Path) -> Reviewed | None:
+    """What was reviewed into `folder`; None where nothing was.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged.
+    """
+    path = folder / NAME
+    if not path.exists():
+        return None
+    try:
+        return Reviewed.model_validate_json(read_file(path))
+    except (ValidationError, OSError) as error:
+        what = error.errors()[0]["msg"] if isinstance(error, ValidationError) else in_a_line(error)
+        raise InputError(
+            f"{path}: must be what `residua serve --review` wrote. Got: {what}. Review into another"
+            " folder, or name the folder of the images with --root."
+        ) from None
+
+
+def keep_reviewed(folder: Path, reviewed: Reviewed) -> None:
+    """Write `review.json`."""
+    write_json(folder / NAME, reviewed.model_dump(mode="json"))
+
+
+def root_of(source: str) -> str | None:
+    """The folder of the images that a review's `corrections.csv` names; None for other sources."""
+    path = Path(source)
+    reviewed = read_reviewed(path.parent) if path.suffix.lower() == ".csv" else None
+    return None if reviewed is None else reviewed.root

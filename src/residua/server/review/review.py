@@ -1,0 +1,357 @@
+"""A review: a source that is scored, the queue of its images, and what was said of them."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import os
+import shutil
+import time as clock
+from array import array
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua._files import ensure_folder, one_writer, read_lines
+from residua._text import count, few
+from residua.errors import InputError, SourceError
+from residua.images.listing import EncodedImages, Options
+from residua.images.sources import list_source, manifest
+from residua.records import now
+from residua.runs.learning.reviewed import Reviewed, keep_reviewed, read_reviewed
+from residua.runs.open_run import open_run
+from residua.runs.origin import Origin
+from residua.runs.progress import Watcher
+from residua.runs.score import score_run
+from residua.server.model import ServedModel
+from residua.server.review.book import LOG, Answer, Book
+from residua.server.review.queue import Queue, draw_key, order_images
+from residua.server.review.rates import Rate, defect_rate
+
+View = Literal["open", "second", "disagree", "mine"]
+AHEAD = 3  # images that a reviewer is given to look at next
+_HELD_SECONDS = 90.0
+_SCORES = "scores.csv"
+
+
+@dataclass(frozen=True)
+class Item:
+    """An image of the queue: its row in the table of scores, and why it is asked."""
+
+    id: str
+    path: str
+    row: int
+    score: float
+    is_flagged: bool
+    why: str
+    part: str | None
+
+
+@dataclass(frozen=True)
+class Table:
+    """What the table of scores says of all images, and the paths of those in the queue."""
+
+    flagged: NDArray[np.bool_]
+    readable: NDArray[np.bool_]
+    queue: Queue
+    items: tuple[Item, ...]
+
+
+class Review:
+    """The state of a review; all of it is asked and changed by one thread at a time."""
+
+    def __init__(
+        self,
+        book: Book,
+        table: Table,
+        encoded: EncodedImages,
+        reviewed: Reviewed,
+        closing: ExitStack | None = None,
+    ) -> None:
+        self.book, self.reviewed, self.items = book, reviewed, table.items
+        self._table, self._encoded = table, encoded
+        self._places = {item.id: place for place, item in enumerate(table.items)}
+        self._held: dict[str, tuple[str, float]] = {}
+        self._closing = closing or ExitStack()
+
+    def close(self) -> None:
+        """Let others write the folder."""
+        self._closing.close()
+
+    def next_step(self) -> str:
+        """How much has been said, and the command that learns from it."""
+        n, run = len(self.book.answers), self.reviewed.run
+        return (
+            f"{count(n, 'image')} answered. Learn from them:\n"
+            f"  residua learn {run} {self.book.table} --out {run}-2"
+        )
+
+    def item(self, image: str) -> Item | None:
+        """The image of the queue with this id."""
+        place = self._places.get(image)
+        return None if place is None else self.items[place]
+
+    def read(self, item: Item) -> bytes:
+        """The file of an image; `ImageError` where it cannot be read."""
+        return self._encoded.read(self._places[item.id])
+
+    def answer(
+        self, item: Item, reviewer: str, answer: str, kind: str | None, note: str | None
+    ) -> None:
+        """Keep what a reviewer says of an image."""
+        self.book.give(
+            Answer(
+                path=item.path,
+                reviewer=reviewer,
+                answer=answer,  # type: ignore[arg-type]
+                kind=kind if answer == "defect" else None,
+                note=note,
+                time=now(),
+            )
+        )
+        self._held.pop(item.id, None)
+
+    def undo(self, reviewer: str) -> str | None:
+        """Take a reviewer's last answer back: the id of its image; None where there is none."""
+        path = self.book.take_back(reviewer, now())
+        return next((item.id for item in self.items if item.path == path), None)
+
+    def next_images(self, reviewer: str, view: View, after: str | None = None) -> list[str]:
+        """The ids of the images that `reviewer` should see next, in order; at most `AHEAD`.
+
+        With `after` those behind that image in the queue. What another reviewer looks at right now
+        comes last.
+        """
+        free: list[str] = []
+        held: list[str] = []
+        first = 0 if after is None else self._places.get(after, -1) + 1
+        for item in self.items[first:]:
+            if self._is_wanted(item, reviewer, view):
+                (held if self._is_held(item, reviewer, view) else free).append(item.id)
+                if len(free) == AHEAD:
+                    break
+        found = (free + held)[:AHEAD]
+        if view == "open":
+            self._held = {id_: one for id_, one in self._held.items() if one[0] != reviewer}
+            self._held |= dict.fromkeys(found, (reviewer, clock.monotonic()))
+        return found
+
+    def n_of(self, reviewer: str, view: View) -> int:
+        """How many images a view holds."""
+        return sum(self._is_wanted(item, reviewer, view) for item in self.items)
+
+    def n_flagged(self) -> int:
+        """Images above the threshold."""
+        return int(self._table.flagged.sum())
+
+    def n_images(self) -> int:
+        """Images with a score."""
+        return int(self._table.readable.sum())
+
+    def n_flagged_open(self) -> int:
+        """Flagged images that nobody has answered."""
+        said = self.book.answers
+        return self.n_flagged() - sum(item.is_flagged and item.path in said for item in self.items)
+
+    def rates(self) -> list[Rate]:
+        """How many of the flagged images are defects, and how many of the others."""
+        said, done = self.book.answers, 0
+        while done < len(self.items) and self.items[done].path in said:
+            done += 1
+        if done == len(self.items):  # nothing comes after the last draw
+            done += 1
+        labels = {
+            item.row: self.book.verdict(item.path).label for item in self.items if item.path in said
+        }
+        n_flagged = self.n_flagged()
+        numbers = ((True, n_flagged), (False, self.n_images() - n_flagged))
+        return [
+            defect_rate(self._table.queue.draws, labels, flagged=flagged, n_images=n, n_done=done)
+            for flagged, n in numbers
+        ]
+
+    def _is_wanted(self, item: Item, reviewer: str, view: View) -> bool:
+        said = self.book.answers.get(item.path, {})
+        if view == "open":
+            return not said
+        if view == "mine":
+            return reviewer in said
+        if view == "second":
+            return bool(said) and reviewer not in said
+        return self.book.verdict(item.path).disagree
+
+    def _is_held(self, item: Item, reviewer: str, view: View) -> bool:
+        who, since = self._held.get(item.id, (reviewer, 0.0))
+        return view == "open" and who != reviewer and clock.monotonic() - since < _HELD_SECONDS
+
+
+def open_review(
+    run: str | Path,
+    source: str,
+    model: ServedModel,
+    *,
+    folder: str | Path | None = None,
+    engine: str = "torch",
+    share: float = 0.2,
+    watcher: Watcher | None = None,
+) -> Review:
+    """Score `source` by the run's model, as far as it is not scored yet, and order its images.
+
+    Scores, answers and `corrections.csv` lie in `folder`, else in the run's folder ``review``. A
+    review goes on where it stopped. Of the images that are asked, `share` are drawn at random.
+
+    Raises
+    ------
+    InputError
+        If the run has no threshold, the images of `source` are no files of their own, or `folder`
+        holds the review of another source.
+    OutputError
+        If the folder cannot be written, or another process reviews into it.
+    """
+    watcher = watcher or Watcher()
+    point = model.facts.operating_point
+    if model.facts.job != "detect" or point is None:
+        raise InputError(
+            f"{run}: a review takes a detector with a threshold. Got"
+            f" {'none' if model.facts.job == 'detect' else 'another model'}. Fit one with --job"
+            " detect, or choose a threshold with `residua threshold`."
+        )
+    place = ensure_folder(Path(run) / "review" if folder is None else folder, where="serve")
+    opened = open_run(run)
+    origin = opened.origin()
+    files = _listed(source, origin)
+    with ExitStack() as stack:
+        busy = f"{place}: only one process may review into a folder. Another one does now. Stop it."
+        stack.enter_context(one_writer(place / ".lock", busy))
+        reviewed = Reviewed(
+            source=source,
+            root=str(files.root.resolve()),
+            run=str(Path(run).resolve()),
+            weights=opened.mark().weights,
+            threshold=point.threshold,
+            engine=engine,
+            random_share=share,
+        )
+        _begin(place, reviewed, watcher)
+        keep_reviewed(place, reviewed)
+        score_run(
+            run,
+            source,
+            place / _SCORES,
+            resume=True,
+            engine=engine,
+            watcher=watcher,
+            raw_cells=True,
+        )
+        table = _table(place / _SCORES, share)
+        items, encoded = _found(table.items, files, watcher)
+        if not items:
+            raise SourceError(
+                f"{source}: a review must have an image to ask about. Got none that can be read as"
+                " a file. Name a folder with images, or a manifest."
+            )
+        table = Table(table.flagged, table.readable, table.queue, items)
+        return Review(Book(place), table, encoded, reviewed, stack.pop_all())
+
+
+@dataclass(frozen=True)
+class Files:
+    """The images of a source that are files: the folder they lie in, their names, their content."""
+
+    root: Path
+    names: Sequence[str] | NDArray[Any]
+    content: EncodedImages
+
+
+def _listed(source: str, origin: Origin) -> Files:
+    """The files of a source; `InputError` where its images are none."""
+    is_own = origin.is_own(source)
+    there = Path(origin.located(named=True) if is_own else source)
+    is_manifest = manifest.recognises(there)
+    given = Path(origin.root) if is_own and origin.root is not None else None
+    options = Options(root=given if is_manifest else None, follow_links=origin.follow_links)
+    listing = list_source(str(there), options)
+    root = given or there.parent if is_manifest else there
+    if isinstance(listing.content, np.ndarray) or not (is_manifest or there.is_dir()):
+        raise InputError(
+            f"{source}: the images of a review must be files of their own, which corrections can"
+            f" name. Got {listing.kind}. Name a folder with images, or a manifest."
+        )
+    return Files(root, listing.names, listing.content)
+
+
+def _begin(place: Path, reviewed: Reviewed, watcher: Watcher) -> None:
+    """Refuse another source; of another model throw the scores away, never the answers."""
+    before = read_reviewed(place)
+    if before is None:
+        return
+    if before.root != reviewed.root and (place / LOG).exists():
+        raise InputError(
+            f"{place}: a folder holds the review of one source. Got {reviewed.source}, and it holds"
+            f" that of {before.source}. Name another folder with --review-out."
+        )
+    same = ("weights", "threshold", "engine", "source")
+    if any(getattr(before, name) != getattr(reviewed, name) for name in same):
+        watcher.note("another model, threshold or engine: all images are scored again")
+        (place / _SCORES).unlink(missing_ok=True)
+        shutil.rmtree(place / f".{_SCORES}.part", ignore_errors=True)
+
+
+def _table(path: Path, share: float) -> Table:
+    """The queue by a table of scores; two readings, so that only the queue's paths are held."""
+    columns = array("f"), array("b"), array("Q")
+    for row in _rows(path):
+        columns[0].append(float(row["score"] or "nan"))
+        columns[1].append(row["anomalous"] == "true")
+        columns[2].append(draw_key(row["path"]))
+    scores, keys = np.array(columns[0], np.float32), np.array(columns[2], np.uint64)
+    flagged = np.array(columns[1], np.bool_) & np.isfinite(scores)
+    queue = order_images(scores, flagged, keys, share=share)
+    wanted, told = set(queue.rows), {}
+    for number, row in enumerate(_rows(path)):
+        if number in wanted:
+            told[number] = (row["path"], row["split"] or None)
+    items = tuple(
+        Item(
+            id=hashlib.blake2b(told[row][0].encode(), digest_size=8).hexdigest(),
+            path=told[row][0],
+            row=row,
+            score=float(scores[row]),
+            is_flagged=bool(flagged[row]),
+            why=why,
+            part=told[row][1],
+        )
+        for row, why in zip(queue.rows, queue.why, strict=True)
+    )
+    return Table(flagged, np.isfinite(scores), queue, items)
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    return csv.DictReader(read_lines(path))
+
+
+def _found(
+    items: tuple[Item, ...], files: Files, watcher: Watcher
+) -> tuple[tuple[Item, ...], EncodedImages]:
+    """The items whose file is there under its name, and these files alone."""
+    wanted = {item.path for item in items}
+    rows = {str(name): row for row, name in enumerate(files.names) if str(name) in wanted}
+    there = tuple(
+        item
+        for item in items
+        if item.path in rows
+        and item.path == item.path.rstrip()
+        and os.path.lexists(files.root / item.path)
+    )
+    if len(there) < len(items):
+        gone = [item.path for item in items if item not in set(there)]
+        watcher.note(
+            f"{count(len(gone), 'image')} cannot be named in a table and"
+            f" {'is' if len(gone) == 1 else 'are'} not asked about: {few(gone)}"
+        )
+    return there, files.content.part(np.array([rows[item.path] for item in there], np.int64))
