@@ -263,7 +263,17 @@ def test_packages_that_are_imported_are_declared_and_those_of_extras_are_importe
     late = set().union(
         *(
             requirements(extra)
-            for extra in ("tables", "train", "export", "serve", "remote", "cluster", "keras")
+            for extra in (
+                "tables",
+                "train",
+                "export",
+                "serve",
+                "remote",
+                "cluster",
+                "keras",
+                "plot",
+                "frames",
+            )
         )
     )
     wrong = []

@@ -12,7 +12,7 @@ from rich.console import Console
 from residua import load_images
 from residua.evaluation import Evidence
 from residua.evaluation.report import print_evaluation, write_html
-from residua.records import Assumption, Evaluation, assumptions_of, with_assumptions
+from residua.records import Assumption, Estimate, Evaluation, assumptions_of, with_assumptions
 
 SCALE = Assumption(about="scale", taken="0-255", because="whole numbers to 255", to_tell="--scale")
 CLASS = Assumption(about="positive class", taken="crack", because="the rarer", to_tell="--positive")
@@ -68,3 +68,15 @@ def test_a_normal_label_that_nobody_named_is_an_assumption_of_the_images(two_cla
 
 def test_a_normal_label_that_was_told_is_none(two_classes) -> None:
     assert load_images(two_classes, normal="good").assumptions == ()
+
+
+def test_an_estimate_is_formatted_with_its_interval_and_becomes_a_float() -> None:
+    area = Estimate(value=0.875, low=0.4523, high=0.998)
+    assert f"{area:.2f}" == "0.88 [0.45, 1.00]"
+    assert f"{area}" == str(area) == "0.875 [0.452, 0.998]"
+    assert f"{Estimate(value=0.5):.3f}" == "0.500"
+    assert float(area) == 0.875
+    undefined = Estimate(value=None)
+    assert f"{undefined:.3f}" == "not defined"
+    with pytest.raises(ValueError, match="must be defined"):
+        float(undefined)

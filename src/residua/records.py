@@ -9,17 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PrivateAttr,
     SerializerFunctionWrapHandler,
     ValidationInfo,
     model_serializer,
     model_validator,
 )
+
+from residua._shown import Drawn, Shown, room
+from residua.errors import InputError
 
 Severity = Literal["ok", "note", "warning", "error"]
 Job = Literal["reconstruct", "detect", "classify"]
@@ -43,7 +47,7 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class Estimate(Record):
+class Estimate(Shown, Record):
     """A number with its confidence interval.
 
     ``value`` is None where the data cannot define it (one class only, an infinite mean): a finding
@@ -53,6 +57,17 @@ class Estimate(Record):
     ``n_effective`` as many independent images as the `n` are worth for this number. ``caveat`` says
     in a sentence why the interval may not hold, or why there is none. JSON leaves these three out
     where they are None.
+
+    Formatted, it is the value with its interval; ``float`` gives the value, and raises `InputError`
+    (a ``ValueError``) where it is not defined.
+
+    Examples
+    --------
+    >>> area = Estimate(value=0.875, low=0.4523, high=0.998)
+    >>> f"{area:.2f}", f"{area:.1%}", float(area)
+    ('0.88 [0.45, 1.00]', '87.5% [45.2%, 99.8%]', 0.875)
+    >>> print(area, Estimate(value=None))
+    0.875 [0.452, 0.998] not defined
     """
 
     value: float | None
@@ -64,12 +79,34 @@ class Estimate(Record):
     n_effective: float | None = None
     caveat: str | None = None
 
+    def __float__(self) -> float:
+        if self.value is None:
+            raise InputError(
+                "Estimate: what becomes a float must be defined. Got an estimate without a value,"
+                " which these data cannot define; a finding says why. Ask for .value, which is"
+                " None then."
+            )
+        return self.value
+
+    def __format__(self, spec: str) -> str:
+        if self.value is None:
+            return "not defined"
+        value, *ends = (
+            format(end, spec or ".3g")
+            for end in (self.value, self.low, self.high)
+            if end is not None
+        )
+        return f"{value} [{', '.join(ends)}]" if len(ends) == 2 else value
+
+    def __str__(self) -> str:
+        return format(self, "")
+
     @model_serializer(mode="wrap")
     def _without_unknown(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         return _told(write(self), _ABOUT_GROUPS)
 
 
-class OperatingPoint(Record):
+class OperatingPoint(Shown, Record):
     """A threshold, the rates it was chosen for on the calibration set, and the words of how.
 
     Anomalous means ``score > threshold``, strictly. ``promise`` says what the policy's rate is
@@ -93,7 +130,7 @@ class OperatingPoint(Record):
         return _told(write(self), _ABOUT_PROMISE)
 
 
-class Finding(Record):
+class Finding(Shown, Record):
     """Something the judge noticed.
 
     ``code`` is stable and documented; ``measured`` holds numbers only a reader can check.
@@ -203,10 +240,32 @@ def assumptions_of(provenance: Mapping[str, Any]) -> tuple[Assumption, ...]:
     return tuple(Assumption.model_validate(one) for one in provenance.get("assumptions", ()))
 
 
-class Evaluation(Record):
+class _Behind:
+    """The arrays behind a record, made when first asked for.
+
+    Records are equal by what they say, whatever lies behind.
+    """
+
+    def __init__(self, evidence: Any = None) -> None:
+        self._evidence = evidence
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Behind)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def evidence(self) -> Any:
+        if callable(self._evidence):
+            self._evidence = self._evidence()
+        return self._evidence
+
+
+class Evaluation(Drawn, Record):
     """What is known of one model on one part of the data.
 
-    The object that ``evaluate --json`` writes.
+    The object that ``evaluate --json`` writes. One that was made in this process knows the arrays
+    behind it: `plot`, `show` and `to_frame` draw on them, and they live as long as the record.
     """
 
     job: Job
@@ -220,6 +279,29 @@ class Evaluation(Record):
     findings: tuple[Finding, ...] = ()
     provenance: dict[str, Any] = Field(default_factory=dict)
     schema_version: int = Field(default=SCHEMA_VERSION, ge=1, le=SCHEMA_VERSION)
+    _behind: _Behind = PrivateAttr(default_factory=_Behind)
+
+    @property
+    def evidence(self) -> Any:
+        """The `Evidence` behind the record; None for a record that was read from a file."""
+        return self._behind.evidence
+
+    def with_evidence(self, evidence: Any) -> Self:
+        """The same record with the `Evidence` behind it, or with who makes it when asked.
+
+        ``Evidence.load("RUN/evidence.npz")`` reads that of a run.
+        """
+        copied = self.model_copy()
+        copied._behind = _Behind(evidence)
+        return copied
+
+    def show(self, *, height: int = 640, title: str = "Report") -> Any:
+        """The report of this record inside a notebook, `height` pixels high.
+
+        The page is the one that `residua.write_html` writes, with fewer pictures: about 2 MB at
+        most.
+        """
+        return room("notebook").inline(self, height=height, title=title)
 
     @model_validator(mode="before")
     @classmethod

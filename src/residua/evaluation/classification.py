@@ -208,6 +208,7 @@ def classification_facts(
             positive=None if chosen is None else names[chosen.place],
             confusion=judged.matrix,
             true=read.true,
+            predicted=read.predicted,
             probabilities=read.probabilities,
             baselines=beside.metrics or None,
             standings=beside.standings,

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,9 @@ from numpy.typing import NDArray
 
 from residua._check import fault
 from residua.errors import ShapeError
+from residua.evaluation.evidence import Evidence
 from residua.evaluation.verdict import with_verdict
+from residua.evaluation.worst_images import worst_images
 from residua.findings import JudgedFacts, find_all, not_applicable
 from residua.findings.figures import Figure
 from residua.records import Estimate, Evaluation, Finding, NotApplicable, with_assumptions
@@ -70,7 +73,51 @@ def conclude(
         findings=(*earlier, *findings),
         provenance=known,
     )
-    return Conclusion(with_verdict(evaluation), facts, figures)
+    evaluation = with_verdict(evaluation).with_evidence(_evidence(facts, figures))
+    return Conclusion(evaluation, facts, figures)
+
+
+def _evidence(facts: JudgedFacts, figures: dict[str, Figure]) -> Callable[[], Evidence] | None:
+    """Who makes the arrays behind a record of `facts`; it keeps no image but a few of the worst."""
+    found: dict[str, Any] = {
+        "figures": figures,
+        "groups": facts.groups,
+        "seed": facts.seed,
+        "train_scores": facts.train_errors,
+    }
+    if facts.job == "detect":
+        found |= {
+            "scores": facts.scores,
+            "is_anomalous": facts.is_anomalous,
+            "labelled": facts.labelled if facts.is_anomalous is not None else None,
+            "calibration_scores": facts.calibration,
+        }
+    elif facts.job == "classify" and facts.true is not None:
+        found |= {"probabilities": facts.probabilities, "predicted": facts.predicted}
+        return partial(_of_classes, facts.true, tuple(facts.classes), found)
+    elif facts.errors is not None:
+        found["per_image"] = dict(facts.errors)
+        if facts.pictures is not None:
+            x, r = facts.pictures
+            found["gallery"] = worst_images(x, r, facts.errors["mse"])
+    else:
+        return None
+    return partial(_numbered, facts.n_images, found)
+
+
+def _of_classes(
+    true: NDArray[np.int64], classes: tuple[Any, ...], found: dict[str, Any]
+) -> Evidence:
+    names = np.array(classes, object)
+    if found["groups"] is not None and len(found["groups"]) != len(true):
+        found = {**found, "groups": None}  # of the images without a label too
+    if found["probabilities"] is not None:
+        found = {**found, "predicted": None}
+    return _numbered(len(true), {**found, "labels": names[true], "classes": names})
+
+
+def _numbered(n_images: int, found: dict[str, Any]) -> Evidence:
+    return Evidence(paths=np.arange(1, n_images + 1).astype(str), **found)
 
 
 def with_metrics(facts: JudgedFacts, metrics_of: MetricsOf, leaks: Leaks | None) -> JudgedFacts:

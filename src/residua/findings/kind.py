@@ -189,6 +189,7 @@ class JudgedFacts:
     positive: str | None = None
     confusion: Fact[NDArray[Any]] = _fact("predicted classes of labelled images")
     true: Fact[Rows] = _fact("classes of the images")
+    predicted: Rows | None = None
     probabilities: Fact[NDArray[Any]] = _fact("probabilities of classes")
     picture_of: Callable[[int], NDArray[Any]] | None = None
     multilabel: Fact[tuple[Bools, NDArray[Any]]] = _fact("several labels per image")

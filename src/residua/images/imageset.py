@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua._check import Problems
+from residua._shown import Shown
 from residua.errors import LabelError, ShapeError
 from residua.images.columns import shared
 from residua.images.groups import Grouping, group_codes, n_groups
@@ -36,7 +37,7 @@ from residua.records import Assumption
 _READ_VALUES = 2**25  # of images that are read together
 
 
-class ImageSet:
+class ImageSet(Shown):
     """Images with their labels, parts, groups and masks.
 
     Immutable; slicing gives another `ImageSet`.

@@ -171,7 +171,8 @@ def evaluate_model(
         **result.evidence,
     )
     evaluation = result.evaluation.model_copy(update={"provenance": provenance})
-    return Judgement(with_findings(evaluation, judged.findings), evidence)
+    evaluation = with_findings(evaluation, judged.findings)
+    return Judgement(evaluation.with_evidence(evidence), evidence)
 
 
 def _check_positive(model: JudgedModel, positive: str | None) -> None:

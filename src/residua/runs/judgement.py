@@ -55,7 +55,7 @@ def stored_judgement(folder: Run) -> Judgement | None:
             f"{folder.evidence}: must be the evidence of {folder.evaluation.name}. Got that of"
             " other images. Run evaluate again."
         )
-    return Judgement(evaluation, evidence)
+    return Judgement(evaluation.with_evidence(evidence), evidence)
 
 
 def current_judgement(run: str | Path, watcher: Watcher | None = None) -> Judgement:

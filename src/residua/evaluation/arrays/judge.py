@@ -15,7 +15,6 @@ from residua.evaluation.arrays import column, reading
 from residua.evaluation.arrays.beside import beside
 from residua.evaluation.arrays.classes import OrderedColumns, arranged, known_classes
 from residua.evaluation.arrays.detector import judge_scores
-from residua.evaluation.arrays.gallery import small_images, worst_images
 from residua.evaluation.arrays.inputs import Decision, Inputs, check_combination
 from residua.evaluation.arrays.metric import asked_for
 from residua.evaluation.classes import is_multilabel, read_classes
@@ -23,6 +22,7 @@ from residua.evaluation.pictures import Pictures
 from residua.evaluation.reconstruction import judge_pictures, pictures_of, scale_options
 from residua.evaluation.scale_options import Numbers, ScaleOptions
 from residua.evaluation.verdict import with_verdict
+from residua.evaluation.worst_images import small_images, worst_images
 from residua.records import Evaluation, assumptions_of, now, with_assumptions
 from residua.thresholds import parse_policy
 from residua.thresholds.calibration import Promised
@@ -177,7 +177,8 @@ def judge(
     known = {**evaluation.provenance, "judged": judged, "date": now()}
     provenance = with_assumptions(known, given.assumptions)
     evaluation = evaluation.model_copy(update={"provenance": provenance})
-    return asked_for(metric, evaluation, given.pixels, pictures), evidence
+    evaluation = asked_for(metric, evaluation, given.pixels, pictures).with_evidence(evidence)
+    return evaluation, evidence
 
 
 def _read(arrays: dict[str, Any], classes: Sequence[Any] | None, problems: Problems) -> Inputs:

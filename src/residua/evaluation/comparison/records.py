@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from residua._shown import Drawn
 from residua._text import count, of_groups
-from residua.records import Estimate, Finding, Job
+from residua.records import Estimate, Finding, Job, Record
 
 _NAMES = {
     "accuracy": "points of accuracy",
@@ -20,11 +21,7 @@ _NAMES = {
 }
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class ComparedModel(_Record):
+class ComparedModel(Record):
     """One model's metrics on the images that all share; ``n_own`` is how many test images it has
     itself. ``code`` is how many numbers its code holds, ``code_ratio`` how many values of an image
     stand behind each; None where there is no code or nobody knows its size.
@@ -37,7 +34,7 @@ class ComparedModel(_Record):
     code_ratio: float | None = None
 
 
-class PairedDifference(_Record):
+class PairedDifference(Record):
     """``a - b`` in one metric on the same images.
 
     ``difference`` has an interval that holds together with those of all other pairs in that metric
@@ -57,7 +54,7 @@ class PairedDifference(_Record):
     sentence: str
 
 
-class Comparison(_Record):
+class Comparison(Drawn, Record):
     """Models of one job on the test images they share, the first metric being the one the sentence
     is about. ``n_groups`` is how many groups the images were sampled in, None without groups.
     ``versions`` say what a run has learnt since another of them.

@@ -192,7 +192,7 @@ def class_curves(key: str, evidence: Evidence) -> Html | None:
             " probabilities to see them."
         )
         return panel(key, "curves", title, element("p", why), data_figure=figure)
-    found = _truth(evidence)
+    found = truth_of_classes(evidence)
     if found is None:
         return None
     names, true, probabilities = found
@@ -226,7 +226,10 @@ def class_curves(key: str, evidence: Evidence) -> Html | None:
     )
 
 
-def _truth(evidence: Evidence) -> tuple[list[str], NDArray[np.int64], NDArray[Any]] | None:
+def truth_of_classes(
+    evidence: Evidence,
+) -> tuple[list[str], NDArray[np.int64], NDArray[Any]] | None:
+    """The names of the classes, the place of each labelled image in them, and its probabilities."""
     if evidence.probabilities is None or evidence.classes is None or evidence.labels is None:
         return None
     names = [str(name) for name in np.asarray(evidence.classes).tolist()]

@@ -104,25 +104,26 @@ def page(
     *,
     subtitle: str | None = None,
     names: Sequence[str] | None = None,
+    share: float = 1.0,
 ) -> str:
-    """The whole page as text."""
+    """The whole page as text, with this `share` of the pictures that a file holds."""
     keys = [f"job{number}" for number in range(len(jobs))]
     titles = job_titles(jobs) if names is None else list(names)
     body = join(
         front_html(keys, titles, jobs),
         _tabs(keys, titles),
-        (job_html(key, *job, len(jobs)) for key, job in zip(keys, jobs, strict=True)),
+        (job_html(key, *job, len(jobs), share) for key, job in zip(keys, jobs, strict=True)),
     )
     data = {
-        **report_payload(dict(zip(keys, jobs, strict=True)), _THUMBNAIL_BUDGET),
+        **report_payload(dict(zip(keys, jobs, strict=True)), int(_THUMBNAIL_BUDGET * share)),
         "titles": titles,
     }
     scripts = [script_text(name) for name in PAGE_SCRIPTS]
-    return string.Template(_asset("report.html")).substitute(
+    return string.Template(asset("report.html")).substitute(
         policy=_policy(scripts),
         title=render(title),
         subtitle=element("p", subtitle, class_="subtitle") if subtitle else "",
-        style=_asset("report.css"),
+        style=asset("base.css") + asset("report.css"),
         body=body,
         footer=_footer(jobs),
         data=script_json(data),
@@ -154,7 +155,8 @@ def _policy(scripts: list[str]) -> str:
     )
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """A file of the page as text."""
     return (
         resources.files("residua.evaluation.report")
         .joinpath("assets", name)
@@ -164,7 +166,7 @@ def _asset(name: str) -> str:
 
 def script_text(name: str) -> str:
     """A script of the page exactly as it stands there."""
-    return _asset(name)
+    return asset(name)
 
 
 def front_html(keys: Sequence[str], titles: Sequence[str], jobs: Sequence[Job]) -> Html:
@@ -207,12 +209,14 @@ def job_titles(jobs: Sequence[Job]) -> list[str]:
     return titles
 
 
-def job_html(key: str, evaluation: Evaluation, evidence: Evidence, n_jobs: int) -> Html:
+def job_html(
+    key: str, evaluation: Evaluation, evidence: Evidence, n_jobs: int, share: float = 1.0
+) -> Html:
     """One job of the page; elements that hold a figure are named by ``data-figure``."""
     top = element(
         "header",
         element("h2", words.JOB_TITLES[evaluation.job], id=f"{key}-title"),
-        _word(key, evaluation),
+        verdict_box(key, evaluation),
         element(
             "p", opening.opening(evaluation), class_="verdict-line", data_figure=f"{key}/verdict"
         ),
@@ -226,13 +230,13 @@ def job_html(key: str, evaluation: Evaluation, evidence: Evidence, n_jobs: int) 
     return element(
         "article",
         top,
-        sections.findings(key, evaluation, evidence.figures, _FIGURE_BUDGET // n_jobs),
+        sections.findings(key, evaluation, evidence.figures, int(_FIGURE_BUDGET * share) // n_jobs),
         numbers.metrics(key, evaluation),
         by_kind(key, evaluation, evidence),
         interactive.scores(key, evaluation, evidence),
         classes.classes(key, evidence),
         classes.class_curves(key, evidence),
-        gallery(key, evaluation, evidence, _PICTURE_BUDGET // n_jobs),
+        gallery(key, evaluation, evidence, int(_PICTURE_BUDGET * share) // n_jobs),
         numbers.baselines(key, evaluation),
         interactive.history(key, evidence),
         interactive.per_image(key, evidence),
@@ -253,7 +257,7 @@ def _per_day(key: str, evaluation: Evaluation) -> Html | None:
     return element("p", said, data_figure=f"{key}/per_day") if said else None
 
 
-def _word(key: str, evaluation: Evaluation) -> Html | None:
+def verdict_box(key: str, evaluation: Evaluation) -> Html | None:
     """The verdict in one word, with its reasons."""
     found = evaluation.verdict
     if found is None:

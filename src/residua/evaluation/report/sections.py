@@ -156,7 +156,7 @@ def findings(
             finding_figure(figures[one.code], budget) if one.code in figures else (None, 0)
         )
         budget -= used
-        listed.append(_finding(names[id(one)], one, drawn))
+        listed.append(finding(names[id(one)], one, drawn))
     folded = None
     if fine:
         folded = element(
@@ -167,7 +167,7 @@ def findings(
                 if len(fine) == 1
                 else f"{len(fine)} checks found nothing wrong",
             ),
-            element("ol", (_finding(names[id(one)], one) for one in fine), class_="findings"),
+            element("ol", (finding(names[id(one)], one) for one in fine), class_="findings"),
         )
     return panel(
         key,
@@ -191,7 +191,8 @@ def _figure_names(key: str, findings: Sequence[Finding]) -> dict[int, str]:
     return names
 
 
-def _finding(name: str, finding: Finding, drawn: Html | None = None) -> Html:
+def finding(name: str, finding: Finding, drawn: Html | None = None) -> Html:
+    """One finding of a list: what it means, what to do, and what was measured."""
     pairs = ((spelled(one), words.value_words(value)) for one, value in finding.measured.items())
     measured = None
     if finding.measured:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.evaluation import Gallery, Thumbnails, choose_thumbnails, thumbnail_size
+from residua.evaluation.evidence import Gallery
+from residua.evaluation.thumbnails import Thumbnails, choose_thumbnails, thumbnail_size
 
 _WORST, _BEST = 12, 4
 
