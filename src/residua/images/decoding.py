@@ -13,7 +13,7 @@ import threading
 import warnings
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -109,8 +109,12 @@ def sniff(head: bytes) -> str | None:
     return next((name for magic, name in _MAGIC.items() if head.startswith(magic)), None)
 
 
-def decode(data: bytes, pixel_limit: int, reading: Reading = AS_IT_SAYS) -> DecodedImage:
-    """Decode the first frame of an encoded image.
+Encoded = bytes | Image.Image | NDArray[Any]
+"""Encoded bytes, an image of Pillow, or pixels (h, w, 1, 3 or 4) that hold."""
+
+
+def decode(data: Encoded, pixel_limit: int, reading: Reading = AS_IT_SAYS) -> DecodedImage:
+    """Decode the first frame of an encoded image; what is decoded already is read alike.
 
     The size is checked from the header before a pixel is decoded. EXIF orientation is applied,
     transparency is laid on the ground that `reading` names (else black), palettes and other colour
@@ -123,10 +127,16 @@ def decode(data: bytes, pixel_limit: int, reading: Reading = AS_IT_SAYS) -> Deco
         If the bytes are not a whole image of a listed format within the limit; the message is the
         plain reason.
     """
-    odd = _guarded(data, lambda: _decode_odd(data, pixel_limit))
-    decoded = odd or open_encoded(
-        data, pixel_limit, lambda image: _decode_open(image, data, reading.ground or "black")
-    )
+    ground = reading.ground or "black"
+    if isinstance(data, bytes):
+        odd = _guarded(data, lambda: _decode_odd(data, pixel_limit))
+        decoded = odd or open_encoded(
+            data, pixel_limit, lambda image: _decode_open(image, data, ground)
+        )
+    elif isinstance(data, Image.Image):
+        decoded = _guarded(b"-", lambda: _decode_pillow(data, pixel_limit, ground))
+    else:
+        decoded = _decode_array(data, pixel_limit, ground)
     reading.check(decoded.pixels)
     return decoded
 
@@ -187,6 +197,26 @@ def _decode_odd(data: bytes, pixel_limit: int) -> DecodedImage | None:
         pixels = _by_own_scale(Samples(odd.read(), 2**odd.bits - 1 if odd.bits < 16 else None))
     done: set[str] = set()
     return DecodedImage(_grey_if_grey(pixels, done), "TIFF", f"{odd.bits} bits", frozenset(done))
+
+
+def _decode_pillow(image: Image.Image, pixel_limit: int, ground: Ground) -> DecodedImage:
+    _within_limit(*image.size, pixel_limit)
+    image.load()  # from here on Pillow's values count; the file's bits are gone
+    return replace(_decode_open(image, b"", ground), format="Pillow")
+
+
+def _decode_array(array: NDArray[Any], pixel_limit: int, ground: Ground) -> DecodedImage:
+    _within_limit(array.shape[1], array.shape[0], pixel_limit)
+    done: set[str] = set()
+    pixels, ink = array, None
+    if array.shape[-1] == 4:
+        white = 1 if array.dtype.kind == "f" else np.iinfo(array.dtype).max
+        pixels, opacity = array[..., :3], array[..., 3] / np.float32(white)
+        if opacity.min() < 1:
+            done.add("alpha")
+            pixels, ink = on_ground(pixels, opacity, ground), ink_of(pixels, opacity)
+    pixels = _grey_if_grey(pixels, done)
+    return DecodedImage(pixels, "array", array.dtype.name, frozenset(done), ink)
 
 
 def _room_for(size: tuple[int, int], pixel_limit: int) -> contextlib.AbstractContextManager[Any]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from residua.images.columns import strings
 
@@ -23,8 +24,10 @@ BYTES, PIXELS = 32, 16
 _CHUNK = 65536
 
 
-def byte_digest(data: bytes | memoryview) -> bytes:
-    """SHA-256 of encoded bytes."""
+def byte_digest(data: bytes | memoryview | Image.Image | NDArray[Any]) -> bytes:
+    """SHA-256 of encoded bytes; of the raw pixels of what is decoded already."""
+    if isinstance(data, Image.Image | np.ndarray):
+        data = np.ascontiguousarray(data).data
     return hashlib.sha256(data).digest()
 
 

@@ -30,6 +30,7 @@ from residua.images.normal_labels import (
 from residua.images.pixels import WORKERS
 from residua.images.reading import Reading, reading_of
 from residua.images.resize import resize
+from residua.images.splits import make_splits, notes_of_split, shares_of
 from residua.images.summary import part_counts, summarise
 from residua.images.table import Masks, Table, check_columns, table_of_arrays
 from residua.records import Assumption
@@ -337,6 +338,48 @@ class ImageSet(Shown):
         column = self._table.splits.copy()
         column[self._rows] = shared(parts)
         return ImageSet(replace(self._table, splits=column), self._rows, self._normal)
+
+    def split(self, *, calibration: float = 0.2, test: float = 0.2, seed: int = 0) -> ImageSet:
+        """The same images in parts that are drawn anew, as `load_images` draws them.
+
+        Stratified by label, whole groups together; once normal labels are named, no anomalous image
+        comes into train. The draw depends on `seed` and the paths alone.
+
+        Parameters
+        ----------
+        calibration, test : float in [0, 1)
+            Their shares of the images; 0 leaves a part empty. The rest is train. Of anomalous
+            images 30% go to calibration and 70% to test.
+        seed : int
+            Another one draws other parts.
+
+        Raises
+        ------
+        RangeError
+            If nothing would be left to train on.
+
+        Examples
+        --------
+        >>> images = ImageSet.from_arrays(np.zeros((10, 8, 8), np.uint8), [0] * 8 + [1] * 2)
+        >>> parts = images.with_normal(0).split(calibration=0.25, test=0.25)
+        >>> len(parts.train), len(parts.calibration), parts.test.labels.tolist()
+        (4, 3, [0, 0, 1])
+        """
+        shares = shares_of(calibration, test)
+        parts, told = make_splits(
+            self.paths,
+            self.labels,
+            groups=self.groups,
+            normal=self._normal,
+            seed=seed,
+            shares=shares,
+        )
+        table = replace(
+            self.with_split(parts.tolist())._table,
+            drawn=frozenset(shares),
+            notes=notes_of_split(self.notes, told),
+        )
+        return ImageSet(table, self._rows, self._normal)
 
     def without(self, *others: ImageSet) -> ImageSet:
         """The images that are in none of `others`, which are parts of the same source."""

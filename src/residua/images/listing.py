@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from residua.errors import ImageError
 from residua.images.columns import taken, texts
+from residua.images.decoding import Encoded
 from residua.images.masks import MaskFiles
 from residua.images.reading import AS_IT_SAYS, Reading
 from residua.images.stores import Store
@@ -74,13 +75,13 @@ class Options:
 
 
 class EncodedImages(Protocol):
-    """Images that still have to be decoded, by position; picklable."""
+    """Images that still have to be decoded, by position; those of sources are picklable."""
 
     def __len__(self) -> int:
         """The number of images."""
 
-    def read(self, index: int) -> bytes:
-        """The encoded bytes of one image; `ImageError` where there are none."""
+    def read(self, index: int) -> Encoded:
+        """What is to be decoded of one image; `ImageError` where there is nothing."""
 
     def part(self, rows: NDArray[np.int64]) -> EncodedImages:
         """These images alone."""
@@ -181,8 +182,8 @@ class JoinedImages:
     def _ends(self) -> NDArray[np.int64]:
         return np.cumsum([len(content) for content in self.contents])
 
-    def read(self, index: int) -> bytes:
-        """The bytes of one image, of the content that holds it."""
+    def read(self, index: int) -> Encoded:
+        """One image, of the content that holds it."""
         which = int(np.searchsorted(self._ends, index, "right"))
         return self.contents[which].read(index - int(self._ends[which] - len(self.contents[which])))
 
@@ -218,7 +219,7 @@ class Listing:
     splits: Sequence[str] | NDArray[Any] | None = None
     groups: Sequence[str | None] | NDArray[Any] | None = None
     group_column: str = "group"
-    masks: Sequence[MaskFiles | None] | None = None
+    masks: Sequence[MaskFiles | NDArray[np.bool_] | None] | None = None
     own: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     quarantined: Sequence[Quarantined] = ()
     notes: Sequence[str] = ()

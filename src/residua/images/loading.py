@@ -5,7 +5,8 @@ Every file is decoded once; what fails is quarantined.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua._check import Problems
-from residua._text import count
-from residua.errors import RangeError, SourceError
+from residua._text import count, few
+from residua.errors import ImageError, InputError, RangeError, ShapeError, SourceError
 from residua.images.arrays import as_labels
 from residua.images.columns import shared, texts
 from residua.images.duplicates import search_duplicates
@@ -30,19 +31,27 @@ from residua.images.groups import (
 )
 from residua.images.imageset import ImageSet
 from residua.images.listing import Listing, Options, Progress, Quarantined
-from residua.images.normal_labels import inferred_normal, named_normal
+from residua.images.normal_labels import Labels, inferred_normal, named_normal
+from residua.images.objects import list_object
+from residua.images.objects.items import array_of
 from residua.images.reading import Reading, reading_of
 from residua.images.source_pixels import LoadedSource, read_pixels
 from residua.images.sources import list_source
 from residua.images.splits import drawn_parts, groups_in_two_splits, make_splits
-from residua.images.table import Table
+from residua.images.table import Table, check_columns
+
+_COLUMNS = {"labels": "labels", "paths": "names", "splits": "splits", "masks": "masks"}
 
 
 def load_images(
-    source: str | Path,
+    source: Any,
     *,
     normal: str | int | Sequence[str | int] | None = None,
+    labels: Any = None,
     groups: str | Grouping | Sequence[Any] | NDArray[Any] | None = None,
+    masks: Sequence[Any] | None = None,
+    paths: Sequence[str] | None = None,
+    splits: Sequence[str] | str | None = None,
     seed: int = 0,
     pixel_limit: int = 100_000_000,
     memory_megabytes: float = 2048,
@@ -55,20 +64,25 @@ def load_images(
     """Read a SOURCE of any kind.
 
     A folder in any layout, ``.npz``, ``.npy``, IDX, Parquet, tar shards, a URL, a CSV manifest, or
-    ``digits``.
+    ``digits``; or an object of Python: arrays, tensors, lists of images, data sets of torch,
+    Hugging Face and TensorFlow, data frames.
 
     Every file is decoded once, in parallel, so that what comes back is clean; a file that does not
     decode or exceeds a limit is in ``.quarantined`` with its reason. The layouts are described in
-    the page *Images*.
+    the page *Images*, the objects in the page *Images in Python*.
 
     Parameters
     ----------
-    source : str or Path
+    source : str, Path or object
         The word ``digits`` means scikit-learn's bundled digits; a folder of that name is
         ``./digits``.
     normal : str, int or several
         The label or labels that mean *normal*, compared as text. None: taken from the source where
         it shows (said in ``.notes``), else left open.
+    labels, masks, paths, splits : sequence, optional
+        Of objects alone, one an image: labels; boolean arrays (height, width), True = defective;
+        names; ``train``, ``calibration`` or ``test`` (one text for all). None where an image has
+        none. They come before what the object says itself.
     groups : str, array or Grouping, optional
         Which images belong together, such as the views of one part: the name of a column of a
         manifest or Parquet file; ``folder`` for the folder that each image lies in; a regular
@@ -107,8 +121,9 @@ def load_images(
         name no column, match no image, or put all into one group.
     InputError
         If a pattern for `groups` is none, or takes too long.
-    ShapeError
-        If an array of `groups` has not one entry per image.
+    ShapeError, RangeError
+        If an object's images have no shape or scale of images, or a column has not one entry per
+        image.
     LabelError
         If `normal` names a label that is not there.
 
@@ -123,6 +138,8 @@ def load_images(
     ...     images.channels,
     ... )
     (107, 522, 1168, (8, 8), 1)
+    >>> load_images(np.zeros((10, 8, 8), np.uint8), labels=[0] * 8 + [1] * 2, normal=0)
+    ImageSet('array': 10 images, 8x8, 1 channel, uint8; train 5, calibration 3, test 2)
     """
     if pixel_limit < 1 or not memory_megabytes >= 0:
         raise RangeError(
@@ -139,7 +156,17 @@ def load_images(
         of_model=bits is None and reading is not None,
         group_column=column_of(groups),
     )
-    listing = list_source(source, options)
+    told = {"labels": labels, "masks": masks, "paths": paths, "splits": splits}
+    if isinstance(source, (str, os.PathLike)):
+        if any(column is not None for column in told.values()):
+            raise InputError(
+                "load_images: labels=, masks=, paths= and splits= are for objects. Got a path."
+                " Write them into a manifest, whose columns are path,label,mask,split,group."
+            )
+        listing, name = list_source(source, options), str(source)  # type: ignore[arg-type]
+    else:
+        listing = _with_told(list_object(source, options), told)
+        name = listing.kind
     grouped = (
         group_listing(listing, groups)
         if groups is None or isinstance(groups, str | Grouping)
@@ -148,12 +175,88 @@ def load_images(
     by = None if grouped.grouping is None else grouped.grouping.by
     loaded = read_pixels(with_groups(listing, grouped), options)
     if not len(loaded.listing.names):
-        raise SourceError(_nothing_readable(str(source), loaded.listing))
+        raise SourceError(_nothing_readable(name, loaded.listing))
+    _check_masks(loaded)
     if by == "array":
         loaded = _named_one_by_one(loaded, groups)
     elif by == "twins":
-        loaded = _grouped_by_twins(loaded, str(source))
-    return _assemble(str(source), loaded, grouped.grouping, normal, seed)
+        loaded = _grouped_by_twins(loaded, name)
+    return _assemble(name, loaded, grouped.grouping, normal, seed)
+
+
+def as_image_set(
+    images: Any,
+    labels: Any = None,
+    *,
+    reading: Reading | None = None,
+    normal: Labels | None = None,
+) -> ImageSet:
+    """An `ImageSet` as it is; any object that `load_images` takes as one, all of it in train.
+
+    Raises
+    ------
+    ImageError
+        If an image does not decode: what comes back has a row for each image that came.
+    InputError
+        If `images` is a path: which part of a source is meant is the caller's to say.
+
+    Examples
+    --------
+    >>> as_image_set([np.zeros((8, 8), np.uint8), np.ones((9, 9), np.uint8)]).sizes.tolist()
+    [[8, 8], [9, 9]]
+    """
+    if isinstance(images, ImageSet):
+        return images
+    if isinstance(images, np.ndarray) and images.dtype != object:
+        return ImageSet.from_arrays(images, labels, reading=reading, normal=normal)
+    if isinstance(images, (str, os.PathLike)):
+        raise InputError(
+            f"images: must be an ImageSet or an object with images. Got the path {images}. Pass"
+            f" residua.load_images({str(images)!r}), or its .train or .test."
+        )
+    found = load_images(images, labels=labels, splits="train", reading=reading, normal=normal)
+    if found.quarantined:
+        path, reason = found.quarantined[0]
+        raise ImageError(
+            f"{path}: every image must decode. Got {count(len(found.quarantined), 'image')} that"
+            f" cannot be read: {reason}. Leave them out; load_images does."
+        )
+    return found
+
+
+def _with_told(listing: Listing, told: Mapping[str, Any]) -> Listing:
+    """The listing of an object with the columns that were told beside it."""
+    n, problems = len(listing.names), Problems("load_images")
+    columns = dict(told)
+    if isinstance(columns["splits"], str):
+        columns["splits"] = [columns["splits"]] * n
+    check_columns(problems, n, {**columns, "splits": columns["splits"] or ["train"] * n})
+    if columns["labels"] is not None:
+        columns["labels"] = as_labels(columns["labels"], n, name="labels", problems=problems)
+    problems.raise_any()
+    if columns["paths"] is not None:
+        columns["paths"] = texts(str(path) for path in columns["paths"])
+    if columns["masks"] is not None:
+        columns["masks"] = [
+            None if mask is None else np.squeeze(array_of(mask)) != 0 for mask in columns["masks"]
+        ]
+    given = {_COLUMNS[name]: column for name, column in columns.items() if column is not None}
+    return replace(listing, **given)
+
+
+def _check_masks(loaded: LoadedSource) -> None:
+    """Masks that came as arrays have the sizes of their images."""
+    listing, sizes = loaded.listing, loaded.pixels.sizes
+    wrong = [
+        f"{listing.names[row]}: {mask.shape} where its image is {tuple(sizes[row].tolist())}"
+        for row, mask in enumerate(listing.masks or ())
+        if isinstance(mask, np.ndarray) and mask.shape != tuple(sizes[row].tolist())
+    ]
+    if wrong:
+        raise ShapeError(
+            "load_images: a mask must have the height and width of its image. Got"
+            f" {few(wrong, 3)}. Resize them."
+        )
 
 
 def _named_one_by_one(loaded: LoadedSource, groups: Any) -> LoadedSource:
@@ -217,7 +320,7 @@ def _assemble(
         drawn=drawn_parts(listing.splits),
         groups=None if listing.groups is None else shared(listing.groups),
         grouping=None if listing.groups is None else grouping,
-        masks=None if listing.masks is None or not any(listing.masks) else tuple(listing.masks),
+        masks=_if_any(listing.masks),
         own=listing.own,
         mask_convention=loaded.mask_convention,
         source=source,
@@ -264,3 +367,7 @@ def _about_test(
         f"the test part holds no {missing} image, {there} ones alone: ROC AUC cannot be measured"
         " on it"
     ]
+
+
+def _if_any(masks: Sequence[Any] | None) -> tuple[Any, ...] | None:
+    return None if masks is None or all(mask is None for mask in masks) else tuple(masks)

@@ -101,7 +101,13 @@ def join_shards(kind: str, shards: Sequence[Shard], options: Options) -> Listing
             quarantined.append(Quarantined(shard.name, f"the whole shard: {error}"))
     if not listings:
         raise SourceError("\n".join(one.reason for one in quarantined[:3]))
+    return join_listings(kind, listings, quarantined)
 
+
+def join_listings(
+    kind: str, listings: Sequence[Listing], quarantined: Sequence[Quarantined] = ()
+) -> Listing:
+    """Listings of encoded images one after the other."""
     splits = [one.splits for one in listings]
     return Listing(
         kind=kind,

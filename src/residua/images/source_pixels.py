@@ -99,7 +99,8 @@ class _Reader:
         self._room = int(options.memory_megabytes * 2**20)
         self._lock = threading.Lock()
         self._n_done = 0
-        self.masks = None if listing.masks is None else MaskSet(listing.masks, options)
+        files = [None if isinstance(one, np.ndarray) else one for one in listing.masks or ()]
+        self.masks = MaskSet(files, options) if any(files) else None
 
     def all(self) -> Iterator[_ImageFacts]:
         """What each image told, in order; never more than a few are in flight."""
@@ -253,6 +254,7 @@ def _decode_all(listing: Listing, encoded: EncodedImages, options: Options) -> L
             ],
             assumptions=[
                 *listing.assumptions,
+                *getattr(encoded, "assumptions", ()),  # of `Items`, known once all are read
                 *assumed,
                 *settled.assumptions,
                 *_of_turned(n_turned),
@@ -313,7 +315,9 @@ def _labelled_by_masks(listing: Listing, convention: Convention, options: Option
     if listing.labels is not None or listing.masks is None:
         return listing
 
-    def is_marked(mask: MaskFiles | None) -> bool:
+    def is_marked(mask: MaskFiles | NDArray[np.bool_] | None) -> bool:
+        if isinstance(mask, np.ndarray):
+            return bool(mask.any())
         return mask is not None and bool(
             read_mask(mask, options.pixel_limit, options.byte_limit, convention=convention).any()
         )

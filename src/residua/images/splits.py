@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from residua.errors import RangeError
 from residua.images.columns import grouped, shared
 
 ALL_PARTS = {"train": 0.6, "calibration": 0.2, "test": 0.2}
@@ -21,6 +22,8 @@ OUT_OF_TRAIN = {"train": 0.8, "calibration": 0.2}
 # rates, gets more of it.
 ANOMALOUS = {"calibration": 0.3, "test": 0.7}
 NO_SPLIT = "the source has no split"  # how the note on a draw of all parts begins
+_DRAWN_AGAIN = "drawn by split()"  # the same, where a user asked for it
+_OF_SPLIT = (NO_SPLIT, _DRAWN_AGAIN, "the source has no calibration part", "the test part holds no")
 
 
 _CALIBRATION = frozenset({"calibration"})
@@ -52,12 +55,14 @@ def make_splits(
     groups: Sequence[str | None] | NDArray[Any] | None = None,
     normal: Sequence[str] | None = None,
     seed: int = 0,
+    shares: Mapping[str, float] = ALL_PARTS,
 ) -> tuple[NDArray[Any], list[str]]:
     """The part of every image, and sentences about what was held out.
 
-    A source without a split is divided 60/20/20; with `normal` named, groups that hold no normal
-    image go 30/70 to calibration and test. Where the source names its parts but no calibration, a
-    fifth of train becomes calibration. The draw depends on the seed and the names alone.
+    A source without a split is divided by `shares`, 60/20/20; with `normal` named, groups that hold
+    no normal image go 30/70 to calibration and test, or all to the one of them that there is.
+    Where the source names its parts but no calibration, a fifth of train becomes calibration. The
+    draw depends on the seed and the names alone.
 
     Returns
     -------
@@ -74,23 +79,29 @@ def make_splits(
     if not drawn_parts(splits):
         return parts, []
     if splits is None:
-        rows, fractions = np.arange(len(names)), ALL_PARTS
-        note = f"{NO_SPLIT}: 60% train, 20% calibration, 20% test were drawn"
+        rows, fractions = np.arange(len(names)), shares
+        drawn = ", ".join(f"{100 * share:.3g}% {part}" for part, share in shares.items())
+        note = f"{NO_SPLIT}: {drawn} were drawn"
     else:
         rows, fractions = np.flatnonzero(parts == "train"), OUT_OF_TRAIN
         note = "the source has no calibration part: 20% of train were held out for it"
     units = _units(names, labels, groups, normal, seed=seed, rows=rows)
     withheld = ~units.has_normal if splits is None else np.zeros(len(units.keys), np.bool_)
     given = np.empty(len(units.keys), object)
-    for chosen, shares in ((~withheld, fractions), (withheld, ANOMALOUS)):
-        where, found = _share_out(units, np.flatnonzero(chosen), shares)
+    aside = {part: share for part, share in ANOMALOUS.items() if part in fractions} or fractions
+    whole = sum(aside.values())
+    aside = {part: share / whole for part, share in aside.items()}
+    for chosen, own in ((~withheld, fractions), (withheld, aside)):
+        where, found = _share_out(units, np.flatnonzero(chosen), own)
         given[where] = found
     parts[rows] = given[units.of_row]
     note += f" (seed {seed}, stratified by label" + (
         ", groups kept together)" if groups is not None else ")"
     )
     if withheld.any():
-        note += "; anomalies went 30% to calibration, 70% to test"
+        note += "; anomalies went " + ", ".join(
+            f"{100 * share:.3g}% to {part}" for part, share in aside.items()
+        )
     return parts, [note]
 
 
@@ -106,6 +117,33 @@ def drawn_parts(splits: Sequence[str] | NDArray[Any] | None) -> frozenset[str]:
         return frozenset(ALL_PARTS)
     named = set(splits)
     return frozenset() if "calibration" in named or "train" not in named else _CALIBRATION
+
+
+def shares_of(calibration: float, test: float) -> dict[str, float]:
+    """The share of each part that is not empty; `RangeError` where train would be.
+
+    Examples
+    --------
+    >>> shares_of(0.25, 0)
+    {'train': 0.75, 'calibration': 0.25}
+    """
+    if not (calibration >= 0 and test >= 0 and calibration + test < 1):
+        raise RangeError(
+            "ImageSet.split: calibration and test must be shares from 0 that leave some images for"
+            f" train. Got {calibration} and {test}. Pass such as 0.2 and 0.2."
+        )
+    shares = {"train": 1 - calibration - test, "calibration": calibration, "test": test}
+    return {part: share for part, share in shares.items() if share}
+
+
+def notes_of_split(before: Sequence[str], drawn: Sequence[str]) -> tuple[str, ...]:
+    """The notes of a set whose parts were `drawn` anew, without those that no longer hold."""
+    kept = (
+        note
+        for note in before
+        if not note.startswith(_OF_SPLIT) and "in more than one of train" not in note
+    )
+    return (*kept, *(note.replace(NO_SPLIT, _DRAWN_AGAIN) for note in drawn))
 
 
 def groups_in_two_splits(

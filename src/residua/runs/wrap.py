@@ -15,6 +15,7 @@ from residua.errors import InputError, LabelError
 from residua.evaluation.report import write_html
 from residua.images import ImageSet
 from residua.images.listing import Progress
+from residua.images.loading import as_image_set
 from residua.images.reading import AS_IT_SAYS, Reading
 from residua.records import Assumption, Evaluation, Job, with_assumptions
 from residua.runs.evaluate import evaluate_model
@@ -139,7 +140,7 @@ class WrappedModel(WrappedEngine):
             If labels are passed, and nothing says what they are for.
         """
         asked = _images_of(images, labels, normal)
-        fitted_on = None if train is None else ImageSet.from_arrays(train)
+        fitted_on = None if train is None else as_image_set(train)
         targets = self.targets if targets is None else targets
         job = _judged_job(asked, labels, targets, self.n_classes, job)
         judged = compared(asked, split, fitted_on)
@@ -291,7 +292,7 @@ def _judged_job(
 def _images_of(images: Any, labels: Any, normal: Any) -> ImageSet:
     """Judged images from what was passed: an `ImageSet`, or arrays with their labels."""
     if not isinstance(images, ImageSet):
-        return ImageSet.from_arrays(images, labels, normal=normal)
+        return as_image_set(images, labels, normal=normal)
     if labels is not None:
         raise InputError(
             "evaluate: an ImageSet has its own labels. Got others beside it. Leave them out, or"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from residua._tables import Cells, read_cells
 from residua.errors import SourceError
@@ -146,48 +147,60 @@ def _named(
     path: Path, given: dict[int, str], bodies: list[tuple[int, list[str]]]
 ) -> tuple[dict[int, str], list[Assumption]]:
     """Each column's name to residua by its place, and what was taken for what."""
-    there, taken = {name: place for place, name in given.items()}, {}
+    cells = {
+        name: [cell for _, row in bodies for cell in row[place : place + 1]]
+        for place, name in given.items()
+        if name in _ALSO["split"]
+    }
+    names, assumptions = named_columns(
+        f"{path}", {name: cells.get(name, ()) for name in given.values()}
+    )
+    return {place: names[name] for place, name in given.items()}, assumptions
+
+
+def named_columns(
+    where: str, given: Mapping[str, Iterable[Any]]
+) -> tuple[dict[str, str], list[Assumption]]:
+    """Each column's own name to residua's, and what was taken for what.
+
+    Cells are looked at only of a column that may hold parts.
+    """
+    there, taken = {name.lower(): name for name in given}, {}
     for name, others in _ALSO.items():
-        other = next((one for one in others if one in there), None)
-        holds = other is not None and (
-            name != "split" or _are_parts(row[there[other] :][:1] for _, row in bodies)
-        )
+        other = next((there[one] for one in others if one in there), None)
+        holds = other is not None and (name != "split" or _are_parts(given[other]))
         if name not in there and other is not None and holds:
             taken[other] = name
-    names = {place: taken.get(name, name) for place, name in given.items()}
+    names = {own: taken.get(own, own.lower() if own.lower() in COLUMNS else own) for own in given}
     if "path" not in names.values():
         raise SourceError(
-            f"{path}: a manifest must have a column path. Got"
-            f" {', '.join(given.values()) or 'no header'}. Add it."
+            f"{where}: a manifest must have a column path. Got {', '.join(given) or 'no header'}."
+            " Add it."
         )
-    for name in given.values():
+    for name in given:
         close = difflib.get_close_matches(
             name, [one for one in COLUMNS if one not in names.values()], 1, 0.8
         )
-        if name not in COLUMNS and name not in taken and close:
+        if names[name] not in COLUMNS and close:
             raise SourceError(
-                f"{path}: a column's name must be meant as it stands. Got {name!r}. Did you mean"
+                f"{where}: a column's name must be meant as it stands. Got {name!r}. Did you mean"
                 f" {close[0]!r}?"
             )
-    if not taken:
-        return names, []
-
-    return names, [
-        Assumption(
-            about="columns of the manifest",
-            taken=", ".join(f"{other} as {name}" for other, name in taken.items()),
-            because="by their names",
-            to_tell=f"name them {','.join(COLUMNS)}",
-        )
-    ]
+    made = Assumption(
+        about="columns of the manifest",
+        taken=", ".join(f"{other} as {name}" for other, name in taken.items()),
+        because="by their names",
+        to_tell=f"name them {','.join(COLUMNS)}",
+    )
+    return names, [made] if taken else []
 
 
-def _are_parts(cells: Iterable[list[str]]) -> bool:
+def _are_parts(cells: Iterable[Any]) -> bool:
     """Whether a column called ``part`` or ``set`` names train and test.
 
     Elsewhere it numbers what was photographed.
     """
-    return all(cell.lower() in PART_FOLDERS for one in cells for cell in one if cell)
+    return all(str(cell).lower() in PART_FOLDERS for cell in cells if cell)
 
 
 def _row(path: Path, line: int, cells: list[str], places: dict[str, int], width: int) -> Row:

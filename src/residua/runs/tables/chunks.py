@@ -423,6 +423,7 @@ def _read(listing: Listing, row: int, task: ScoringTask, *, is_scored: bool = Tr
             data, digest = content[row], pixel_digest(content[row])
         else:
             data = content.read(row)
+            assert isinstance(data, bytes)  # a SOURCE is scored here, not an object
             digest = hashlib.blake2b(data, digest_size=DIGEST).digest()
         earlier = None if task.earlier is None else task.earlier.find(digest)
         if earlier is not None:

@@ -13,6 +13,7 @@ from residua.engines.file_engines import error_columns
 from residua.engines.interface import check_channels
 from residua.errors import InputError
 from residua.images import ImageSet
+from residua.images.loading import as_image_set
 from residua.images.resize import fit_to
 from residua.images.summary import looks_of
 from residua.records import Assumption, OperatingPoint
@@ -105,7 +106,7 @@ class WrappedEngine:
         """Reconstructions at the size the model gives, float32 (n_images, height, width, channels)
         in [0, 1].
         """
-        found = score_with(self, ImageSet.from_arrays(images), reconstructions=True).reconstructions
+        found = score_with(self, as_image_set(images), reconstructions=True).reconstructions
         assert found is not None
         return found
 
@@ -117,7 +118,7 @@ class WrappedEngine:
         InputError
             If the model gives reconstructions alone.
         """
-        found = score_with(self, ImageSet.from_arrays(images)).probabilities
+        found = score_with(self, as_image_set(images)).probabilities
         if found is None:
             raise InputError(
                 "wrap: the model must give (x_hat, probabilities). It gives x_hat alone. Wrap one"
@@ -127,19 +128,19 @@ class WrappedEngine:
 
     def anomaly_scores(self, images: Any) -> NDArray[np.float32]:
         """Scores, float32 (n_images,): higher = more anomalous."""
-        return score_with(self, ImageSet.from_arrays(images)).score
+        return score_with(self, as_image_set(images)).score
 
     def error_maps(self, images: Any) -> list[NDArray[np.float32]]:
         """A map an image, float32 (height, width) at the image's own size: higher = more
         anomalous.
         """
-        return score_with(self, ImageSet.from_arrays(images), maps=True).maps or []
+        return score_with(self, as_image_set(images), maps=True).maps or []
 
     def predict(self, images: Any) -> NDArray[np.int64]:
         """+1 for normal and -1 for anomalous images, int (n_images,); all are normal without a
         threshold.
         """
-        return np.where(score_with(self, ImageSet.from_arrays(images)).anomalous, -1, 1)
+        return np.where(score_with(self, as_image_set(images)).anomalous, -1, 1)
 
     def choose_threshold(
         self, policy: str | None, calibration: Any, *, confidence: float = 0.95
@@ -147,7 +148,7 @@ class WrappedEngine:
         """Choose the operating point from images kept aside for that; the model uses it from here
         on. None is the default policy.
         """
-        images = ImageSet.from_arrays(calibration)
+        images = as_image_set(calibration)
         peaks, flags = MapPeaks(len(images)), images.presumed_anomalous
         scores = score_with(self, images, on_map=peaks).score
         self.operating_point_ = choose_operating_point(

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from sklearn.base import TransformerMixin
 
 from residua.errors import ShapeError
-from residua.training.estimators.base import ImageEstimator, as_image_set
+from residua.images.loading import as_image_set
+from residua.training.estimators.base import ImageEstimator
 
 
 class Autoencoder(TransformerMixin, ImageEstimator):  # type: ignore[misc]

@@ -17,7 +17,7 @@ from residua.engines.kinds import find_kind
 from residua.errors import InputError, ResiduaError
 from residua.evaluation.report import write_html
 from residua.images import ImageSet
-from residua.images.reading import Reading
+from residua.images.loading import as_image_set
 from residua.records import Evaluation, Job
 from residua.runs.engines import export_run
 from residua.runs.evaluate import evaluate_model
@@ -261,7 +261,7 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
                 " it. Leave them out, or pass arrays and labels."
             )
         config = self._fitted().config
-        images = as_image_set(X, y, like=config.reading)
+        images = as_image_set(X, y, reading=config.reading)
         if config.normal is None or images.labels is None:
             return images
         return images.with_normal(config.normal)
@@ -327,7 +327,7 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
 
     def _read(self, X: Any) -> ImageSet:
         """Images, their values read like those of training."""
-        return as_image_set(X, like=self._fitted().config.reading)
+        return as_image_set(X, reading=self._fitted().config.reading)
 
     def _scored(self, X: Any, **wanted: bool) -> Scores:
         return score_set(self._fitted(), self._read(X), **wanted)
@@ -340,10 +340,3 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
                 " bundle."
             )
         return bundle
-
-
-def as_image_set(images: Any, labels: Any = None, like: Reading | None = None) -> ImageSet:
-    """An `ImageSet` as it is; arrays (n_images, height, width[, channels]) as one, read `like`
-    others.
-    """
-    return ImageSet.from_arrays(images, labels, reading=like)

@@ -11,8 +11,9 @@ from sklearn.base import ClassifierMixin, TransformerMixin
 
 from residua.errors import InputError, ShapeError
 from residua.images import ImageSet
+from residua.images.loading import as_image_set
 from residua.training.bundle import Bundle
-from residua.training.estimators.base import ImageEstimator, as_image_set
+from residua.training.estimators.base import ImageEstimator
 from residua.training.fitting.options import AUTO, FitOptions
 from residua.training.fitting.targets import (
     LabelledSet,
@@ -232,4 +233,4 @@ def _labels(images: ImageSet, labels: Any) -> Any:
 
 def _held(calibration: Any, train: ImageSet, targets: Targets) -> LabelledSet:
     images, labels = calibration if isinstance(calibration, tuple) else (calibration, None)
-    return calibration_set(as_image_set(images, like=train.reading), targets, labels)
+    return calibration_set(as_image_set(images, reading=train.reading), targets, labels)

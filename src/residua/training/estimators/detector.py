@@ -16,6 +16,7 @@ from torch import nn
 
 from residua.errors import InputError, LabelError
 from residua.images import ImageSet
+from residua.images.loading import as_image_set
 from residua.records import OperatingPoint
 from residua.runs.bundle_model import model_of_bundle
 from residua.runs.learning.copies import Copies, copies_among
@@ -29,7 +30,7 @@ from residua.runs.progress import Watcher
 from residua.runs.trained_run import TrainedRun
 from residua.thresholds.defaults import choose_operating_point
 from residua.training.bundle import Bundle
-from residua.training.estimators.base import ImageEstimator, as_image_set
+from residua.training.estimators.base import ImageEstimator
 from residua.training.fitting.options import AUTO
 from residua.training.fitting.splits import normals_of
 from residua.training.loop.settings import Precision
@@ -163,7 +164,8 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
         _refuse_anomalies(y)
         normals, left_out = normals_of(train)
         self._fit(
-            normals, None if calibration is None else as_image_set(calibration, like=train.reading)
+            normals,
+            None if calibration is None else as_image_set(calibration, reading=train.reading),
         )
         if left_out:
             self.notes_ = (
