@@ -98,7 +98,9 @@ class Review:
 
     def read(self, item: Item) -> bytes:
         """The file of an image; `ImageError` where it cannot be read."""
-        return self._encoded.read(self._places[item.id])
+        data = self._encoded.read(self._places[item.id])
+        assert isinstance(data, bytes)  # of a SOURCE, not of an object
+        return data
 
     def answer(
         self, item: Item, reviewer: str, answer: str, kind: str | None, note: str | None
