@@ -3,39 +3,14 @@ away politely."""
 
 from __future__ import annotations
 
-import shutil
-
 import httpx
 import pytest
 
-from serving import asking, encoded
+from serving import BROWSER, asking, encoded
 from training_wing import blobs
 
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-"--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]  # fmt: skip
 TOKEN = "a-token-of-some-length"
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.xdist_group("browser"),
-    pytest.mark.skipif(
-        CHROMIUM is None, reason="no chromium, chromium-browser or google-chrome on the path"
-    ),
-]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    sync_api = pytest.importorskip(
-        "playwright.sync_api", reason="the package playwright is not installed"
-    )
-    with sync_api.sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield running
-        running.close()
+pytestmark = BROWSER
 
 
 @pytest.fixture

@@ -5,11 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from residua.server.review.queue import DRAWN, FLAGGED, NEAR, UNLIKE, draw_key, order_images
+from residua.server.review.queue import DRAWN, FLAGGED, NEAR, UNLIKE, Queue, draw_key, order_images
 from residua.server.review.rates import defect_rate
 
 SCORES = np.linspace(0, 1, 40, dtype=np.float32)
 KEYS = np.array([draw_key(f"{row}.png") for row in range(40)], np.uint64)
+
+
+def drawn_of(queue: Queue, labels: dict[int, str], flagged: bool) -> list[str | None]:
+    """The labels of the random share on one side, once the images of `labels` are answered."""
+    return [
+        labels.get(one.row)
+        for one in queue.draws
+        if one.is_flagged == flagged and one.after <= len(labels)
+    ]
 
 
 def test_flagged_images_come_first_from_both_ends_and_then_what_is_near_the_threshold():
@@ -63,7 +72,7 @@ def test_the_rates_hold_as_often_as_they_say_though_picks_are_full_of_defects():
         labels = {row: "defect" if is_defect[row] else "good" for row in queue.rows[:n_done]}
         for side in (True, False):
             n, truth = int((flagged == side).sum()), is_defect[flagged == side].mean()
-            rate = defect_rate(queue.draws, labels, flagged=side, n_images=n, n_done=n_done)
+            rate = defect_rate(drawn_of(queue, labels, side), flagged=side, n_images=n)
             held.append(rate.share.low <= truth <= rate.share.high)
             if not side:
                 asked = [row for row in queue.rows[:n_done] if not flagged[row]]
@@ -74,14 +83,19 @@ def test_the_rates_hold_as_often_as_they_say_though_picks_are_full_of_defects():
 
 
 def test_an_open_image_widens_the_interval_and_a_census_has_none():
-    queue = order_images(SCORES, SCORES > 0.75, KEYS, share=1)
-    labels = dict.fromkeys(queue.rows, "good") | {queue.draws[0].row: None}
-    facts = {"flagged": True, "n_images": 10, "n_done": 8}
-    opened = defect_rate(queue.draws, labels, **facts)
-    closed = defect_rate(queue.draws, labels | {queue.draws[0].row: "good"}, **facts)
+    opened, closed = (
+        defect_rate([*["good"] * 7, one], flagged=True, n_images=10) for one in (None, "good")
+    )
     assert opened.n_open == 1
     assert opened.share.high > closed.share.high
     assert opened.share.value == 0
-    all_of_them = defect_rate(queue.draws, labels, flagged=True, n_images=10, n_done=41)
+    all_of_them = defect_rate([*["good"] * 9, None], flagged=True, n_images=10)
     assert (all_of_them.share.low, all_of_them.share.high) == (0.0, 0.1)
     assert "all are answered" in all_of_them.words
+    assert defect_rate([], flagged=False, n_images=0).share.value is None
+
+
+def test_once_all_flagged_images_are_asked_the_draw_is_of_the_others():
+    queue = order_images(SCORES, SCORES > 0.9, KEYS, share=0.5)
+    last = max(queue.rows.index(row) for row in np.flatnonzero(SCORES > 0.9))
+    assert {one.is_flagged for one in queue.draws if one.after > last + 2} == {False}

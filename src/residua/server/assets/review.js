@@ -26,7 +26,7 @@
     try {
       response = await fetch(path, {...options, headers});
     } catch {
-      throw new Error("The server does not answer. What it had said is kept; the last answer is not. Try again when it runs.");
+      throw new Error("The server does not answer. All earlier answers are kept. Give this one again when it runs.");
     }
     const notice = response.headers.get("residua-notice");
     byId("notice").textContent = notice ?? "";

@@ -76,6 +76,7 @@ class Book:
         self.folder, self._log, self.table = folder, folder / LOG, folder / TABLE
         self.answers: dict[str, dict[str, Answer]] = {}
         self._history: dict[str, list[tuple[str, Answer | None]]] = {}
+        self._kinds: dict[str, None] = {}
         for answer in self._read():
             self._apply(answer)
         self.write_table()
@@ -125,11 +126,9 @@ class Book:
         return dict(Counter(name for said in self.answers.values() for name in said))
 
     def kinds(self) -> list[str]:
-        """The kinds that were named, the commonest first."""
-        found = Counter(
-            one.kind for said in self.answers.values() for one in said.values() if one.kind
-        )
-        return [kind for kind, _ in found.most_common()]
+        """The kinds that are in use, in the order in which they were named: keys stay theirs."""
+        used = {one.kind for said in self.answers.values() for one in said.values()}
+        return [kind for kind in self._kinds if kind in used]
 
     def write_table(self) -> None:
         """Write `corrections.csv`: a row for each image and reviewer.
@@ -163,6 +162,8 @@ class Book:
     def _apply(self, answer: Answer) -> None:
         history = self._history.setdefault(answer.reviewer, [])
         said = self.answers.setdefault(answer.path, {})
+        if answer.kind is not None:
+            self._kinds.setdefault(answer.kind)
         if answer.answer != "undo":
             history.append((answer.path, said.get(answer.reviewer)))
             said[answer.reviewer] = answer

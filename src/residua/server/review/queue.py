@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, cycle
+from itertools import cycle
 from math import floor
 from typing import Any
 
@@ -86,23 +87,25 @@ def order_images(
     readable = np.flatnonzero(np.isfinite(scores))
     picks = _picks(scores, flagged, readable, unlike)
     by_key = readable[np.argsort(keys[readable], kind="stable")]
-    strata = [iter(by_key[flagged[by_key] == side].tolist()) for side in (True, False)]
-    queue, asked = Queue(), set[int]()
+    drawn = {side: iter(by_key[flagged[by_key] == side].tolist()) for side in (True, False)}
+    left = Counter(flagged[readable].tolist())  # images that were not asked yet
+    queue, asked, turns, slot = Queue(), set[int](), cycle((True, False)), 0
 
     def ask(row: int, why: str) -> None:
         asked.add(row)
+        left[bool(flagged[row])] -= 1
         queue.rows.append(row)
         queue.why.append(why)
 
-    turns, slot = cycle((strata, strata[::-1])), 0
     while len(asked) < min(len(readable), most):
         slot += 1
         if floor(slot * share) > floor((slot - 1) * share):
-            row = next(chain.from_iterable(next(turns)), None)
-            if row is not None:
-                if row not in asked:
-                    ask(row, DRAWN)
-                queue.draws.append(Draw(row, bool(flagged[row]), len(queue.rows) + 1))
+            side = next(turns)
+            side = side if left[side] else not side  # of a side that is asked to the end all count
+            row = next(drawn[side])
+            if row not in asked:
+                ask(row, DRAWN)
+            queue.draws.append(Draw(row, side, len(queue.rows) + 1))
             continue
         pick = next((one for one in picks if one[0] not in asked), None)
         if pick is not None:

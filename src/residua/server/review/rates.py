@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from residua._text import count
 from residua.metrics.intervals import rate_interval
 from residua.records import Estimate, Record
-from residua.server.review.queue import Draw
 
 
 class Rate(Record):
@@ -26,28 +25,18 @@ class Rate(Record):
     words: str
 
 
-def defect_rate(
-    draws: Sequence[Draw],
-    labels: Mapping[int, str | None],
-    *,
-    flagged: bool,
-    n_images: int,
-    n_done: int,
-) -> Rate:
-    """The rate among the `flagged` images or among the others, after `n_done` answers of the queue.
+def defect_rate(drawn: Sequence[str | None], *, flagged: bool, n_images: int) -> Rate:
+    """The rate among the `n_images` that are `flagged`, or among the others.
 
-    `labels` are good, defect or None (open) by row.
+    `drawn` says of each image that was drawn and answered whether it is good, a defect or open
+    (None). Where these are all images, the rate is exact.
 
     Examples
     --------
-    >>> draws = [Draw(row, True, row + 1) for row in range(20)]
-    >>> labels = {row: "defect" if row < 15 else "good" for row in range(20)}
-    >>> defect_rate(draws, labels, flagged=True, n_images=90, n_done=20).words
+    >>> defect_rate(["defect"] * 15 + ["good"] * 5, flagged=True, n_images=90).words
     'Of 90 flagged images 20 were drawn: 15 are defects, 75% [51%, 91%].'
     """
-    drawn = [one for one in draws if one.is_flagged == flagged and one.after <= n_done]
-    said = [labels.get(one.row) for one in drawn]
-    n, n_defects, n_open = len(said), said.count("defect"), said.count(None)
+    n, n_defects, n_open = len(drawn), drawn.count("defect"), drawn.count(None)
     value = None if n == n_open else n_defects / (n - n_open)
     if n == n_images:
         low, high = (n_defects / n, (n_defects + n_open) / n) if n else (None, None)
@@ -86,5 +75,5 @@ def _others(n_images: int) -> str:
 
 
 def _percent(value: float) -> str:
-    digits = 1 if 0 < value < 0.1 or 0.9 < value < 1 else 0
+    digits = 1 if 0 < value < 0.1 or 0.99 < value < 1 else 0
     return f"{100 * value:.{digits}f}%"

@@ -9,7 +9,7 @@ import shutil
 import time as clock
 from array import array
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from residua._files import ensure_folder, one_writer, read_lines
 from residua._text import count, few
-from residua.errors import InputError, SourceError
+from residua.errors import ImageError, InputError, SourceError
+from residua.evaluation.report.pictures import error_ceiling
 from residua.images.listing import EncodedImages, Options
 from residua.images.sources import list_source, manifest
 from residua.records import now
@@ -28,6 +29,8 @@ from residua.runs.open_run import open_run
 from residua.runs.origin import Origin
 from residua.runs.progress import Watcher
 from residua.runs.score import score_run
+from residua.server.answers import RefusedError
+from residua.server.limits import Limits
 from residua.server.model import ServedModel
 from residua.server.review.book import LOG, Answer, Book
 from residua.server.review.queue import Queue, draw_key, order_images
@@ -37,6 +40,7 @@ View = Literal["open", "second", "disagree", "mine"]
 AHEAD = 3  # images that a reviewer is given to look at next
 _HELD_SECONDS = 90.0
 _SCORES = "scores.csv"
+_SCALED_BY = 8  # images
 
 
 @dataclass(frozen=True)
@@ -71,13 +75,17 @@ class Review:
         table: Table,
         encoded: EncodedImages,
         reviewed: Reviewed,
-        closing: ExitStack | None = None,
     ) -> None:
         self.book, self.reviewed, self.items = book, reviewed, table.items
         self._table, self._encoded = table, encoded
         self._places = {item.id: place for place, item in enumerate(table.items)}
         self._held: dict[str, tuple[str, float]] = {}
-        self._closing = closing or ExitStack()
+        self.ceiling: float | None = None
+        self._closing = ExitStack()
+
+    def until_closed(self, closing: ExitStack) -> None:
+        """What ends with the review."""
+        self._closing = closing
 
     def close(self) -> None:
         """Let others write the folder."""
@@ -165,17 +173,22 @@ class Review:
         said, done = self.book.answers, 0
         while done < len(self.items) and self.items[done].path in said:
             done += 1
-        if done == len(self.items):  # nothing comes after the last draw
-            done += 1
         labels = {
             item.row: self.book.verdict(item.path).label for item in self.items if item.path in said
         }
-        n_flagged = self.n_flagged()
-        numbers = ((True, n_flagged), (False, self.n_images() - n_flagged))
-        return [
-            defect_rate(self._table.queue.draws, labels, flagged=flagged, n_images=n, n_done=done)
-            for flagged, n in numbers
+        return [self._rate(labels, done, flagged=flagged) for flagged in (True, False)]
+
+    def _rate(self, labels: dict[int, str | None], done: int, *, flagged: bool) -> Rate:
+        on_side = self._table.flagged == flagged
+        n_images = int((on_side & self._table.readable).sum())
+        answered = [label for row, label in labels.items() if on_side[row]]
+        drawn = [
+            labels.get(one.row)
+            for one in self._table.queue.draws
+            if one.is_flagged == flagged and one.after <= done
         ]
+        is_all = len(answered) == n_images
+        return defect_rate(answered if is_all else drawn, flagged=flagged, n_images=n_images)
 
     def _is_wanted(self, item: Item, reviewer: str, view: View) -> bool:
         said = self.book.answers.get(item.path, {})
@@ -258,7 +271,24 @@ def open_review(
                 " a file. Name a folder with images, or a manifest."
             )
         table = Table(table.flagged, table.readable, table.queue, items)
-        return Review(Book(place), table, encoded, reviewed, stack.pop_all())
+        review = Review(Book(place), table, encoded, reviewed)
+        review.ceiling = model.ceiling or _ceiling(review, model)
+        review.until_closed(stack.pop_all())
+        return review
+
+
+def _ceiling(review: Review, model: ServedModel) -> float | None:
+    """The error that maps draw brightest, so that a good image looks dark beside a defect.
+
+    It is the middle one of the first images of the queue; None where none of these can be read.
+    """
+    found = []
+    for item in review.items[:_SCALED_BY]:
+        with suppress(ImageError, RefusedError):
+            pixels = model.read(review.read(item), Limits()).pixels
+            (errors,) = model.engine.score([pixels], maps=True, columns=False).maps or ()
+            found.append(error_ceiling(errors))
+    return float(np.median(found)) if found else None
 
 
 @dataclass(frozen=True)

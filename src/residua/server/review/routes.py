@@ -129,7 +129,7 @@ def review_routes(routes: APIRouter, service: Service, review: Review) -> None:
 
         def finish(sight: Sight, scored: ImageResult) -> ImageScore:
             return service.model.answer(sight, scored).model_copy(
-                update={"pictures": pictures_of(sight.pixels, scored, service.model.ceiling)}
+                update={"pictures": pictures_of(sight.pixels, scored, review.ceiling)}
             )
 
         try:
