@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from residua._text import say
-from residua.cli.options import Engine, Quiet, Run, names
+from residua.cli.options import Engine, Quiet, Root, Run, names
 
 
 # Typer reads the options off the signature, so that each is spelled here; the body is short.
@@ -34,6 +34,7 @@ def serve(
             show_default=False,
         ),
     ] = None,
+    root: Root = None,
     random_share: Annotated[
         float,
         typer.Option(
@@ -159,9 +160,10 @@ def serve(
 
     model = load_model(run, engine, on_note=lambda note: say(note, err=True))
     opened = None
-    if review is None and review_out is not None:
+    if review is None and not review_out is root is None:
         raise InputError(
-            "serve: --review-out is for a review. Got no --review. Name the images with it."
+            "serve: --review-out and --root are for a review. Got no --review. Name the images with"
+            " it."
         )
     if review is not None:
         with watching(quiet=quiet) as watcher:
@@ -170,6 +172,7 @@ def serve(
                 review,
                 model,
                 folder=review_out,
+                root=root,
                 engine=engine,
                 share=random_share,
                 watcher=watcher,

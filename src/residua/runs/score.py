@@ -47,6 +47,7 @@ def score_run(
     engine: str = REFERENCE,
     bits: int | None = None,
     groups: str | None = None,
+    root: str | Path | None = None,
     watcher: Watcher | None = None,
     workers: Workers | None = None,
     raw_cells: bool = False,
@@ -71,7 +72,8 @@ def score_run(
     those the source is read again, keeping up to `memory_megabytes` of pixels. Another `engine`
     than the reference brings its own threshold. `bits` are those of images whose scale is not that
     of the training images. `groups` say which images belong together, as in `load_images`; left
-    out, as in the run: where they are known, they stand in a column ``group``. Texts in CSV that a
+    out, as in the run: where they are known, they stand in a column ``group``. The paths of another
+    manifest than the run's are relative to `root`, else to itself. Texts in CSV that a
     spreadsheet would take for a formula begin with an apostrophe, unless `raw_cells`. A `policy`
     for batches, such as ``fdr<=0.05``, decides in place of the run's threshold: about all images of
     `source` together, once they are scored.
@@ -92,7 +94,7 @@ def score_run(
     parts = ChunkFiles(Path(out))
     folder = open_run(run)
     origin, model = folder.origin().grouped_by(groups), folder.model(engine, watcher)
-    shards, task = make_task(folder, origin, model, source, bits=bits)
+    shards, task = make_task(folder, origin, model, source, bits=bits, root=root)
     task = replace(task, raw_cells=raw_cells)
     if policy is not None:
         rule = batch_policy(policy, "score")
@@ -146,13 +148,15 @@ def make_task(
     *,
     only_test: bool = False,
     bits: int | None = None,
+    root: str | Path | None = None,
 ) -> tuple[Shards, ScoringTask]:
     """A source in pieces, and what scoring one of them needs; refuses images of another kind than
     the model's.
     """
     own, facts = origin.is_own(source), model.facts
+    root = origin.root if root is None and own else root
     options = Options(
-        root=Path(origin.root) if own and origin.root is not None else None,
+        root=None if root is None else Path(root),
         reading=reading_of(bits, origin.reading or facts.reading, where="score"),
         of_model=bits is None,
         follow_links=origin.follow_links,

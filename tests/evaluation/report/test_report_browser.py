@@ -1,5 +1,6 @@
 """The page in headless Chromium: no error, no request, and the script's numbers are NumPy's."""
 
+import csv
 import shutil
 
 import numpy as np
@@ -222,6 +223,26 @@ def test_the_gallery_says_what_is_caught_and_missed_and_filters_by_it(open_page)
     page.click("#job0 .chips [data-verdict=caught]")
     assert page.locator("#job0 figure[data-index]:visible").count() == 0
     assert page.locator("#job0 .none-here").is_visible()
+
+
+def test_what_is_flagged_or_missed_is_saved_as_a_list_that_a_review_reads(open_page, tmp_path):
+    page, (record, evidence) = open_page(), detector()
+    known, flagged = evidence.labelled, evidence.scores > record.operating_point.threshold
+    with page.expect_download() as download:
+        page.click("#job0 .save-list")
+    download.value.save_as(tmp_path / "review.csv")
+    with (tmp_path / "review.csv").open(newline="") as file:
+        found = {row["path"]: row["label"] for row in csv.DictReader(file)}
+    wanted = flagged | (known & evidence.is_anomalous)
+    assert len(found) == wanted.sum()
+    words = np.where(known, np.where(evidence.is_anomalous, "defect", "good"), "")
+    for row, path in enumerate(evidence.paths.tolist()):
+        if row not in (7, 9):  # named otherwise in the page
+            assert found.get(path) == (words[row] if wanted[row] else None)
+    page.click("#job0 .chips [data-verdict=missed]")
+    n_missed = int((known & evidence.is_anomalous & ~flagged).sum())
+    if n_missed:
+        assert page.inner_text("#job0 .save-list") == f"Save missed as CSV ({n_missed})"
 
 
 def pictured(page, strip):

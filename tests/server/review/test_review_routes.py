@@ -187,6 +187,22 @@ def test_a_folder_holds_one_review_of_one_process(reopen, run, model, photos, tm
         open_review(run, str(photos / "bad"), model, folder=tmp_path / "review")
 
 
+def test_a_list_of_images_elsewhere_is_reviewed_and_learnt_from(
+    reopen, run, model, photos, tmp_path
+):
+    listed = [item.path for item in reopen().items[:3]]
+    (tmp_path / "list.csv").write_text("path,label\n" + "".join(f"./{one},\n" for one in listed))
+    source, folder = str(tmp_path / "list.csv"), tmp_path / "listed"
+    review = open_review(run, source, model, folder=folder, root=photos)
+    for item in review.items:
+        assert review.read(item)
+        review.answer(item, "anna", "defect" if "bad" in item.path else "good", None, None)
+    review.close()
+    record = learn_run(run, str(review.book.table), tmp_path / "run2")
+    assert len(record.corrections) == 3
+    assert all(one.part is not None for one in record.corrections)
+
+
 @pytest.mark.parametrize("source", ["digits", "a.npy"])
 def test_images_that_are_no_files_are_refused(run, model, tmp_path, monkeypatch, source):
     monkeypatch.chdir(tmp_path)

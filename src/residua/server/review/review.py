@@ -8,9 +8,9 @@ import os
 import shutil
 import time as clock
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -178,7 +178,7 @@ class Review:
         }
         return [self._rate(labels, done, flagged=flagged) for flagged in (True, False)]
 
-    def _rate(self, labels: dict[int, str | None], done: int, *, flagged: bool) -> Rate:
+    def _rate(self, labels: Mapping[int, str | None], done: int, *, flagged: bool) -> Rate:
         on_side = self._table.flagged == flagged
         n_images = int((on_side & self._table.readable).sum())
         answered = [label for row, label in labels.items() if on_side[row]]
@@ -211,6 +211,7 @@ def open_review(
     model: ServedModel,
     *,
     folder: str | Path | None = None,
+    root: str | Path | None = None,
     engine: str = "torch",
     share: float = 0.2,
     watcher: Watcher | None = None,
@@ -218,7 +219,8 @@ def open_review(
     """Score `source` by the run's model, as far as it is not scored yet, and order its images.
 
     Scores, answers and `corrections.csv` lie in `folder`, else in the run's folder ``review``. A
-    review goes on where it stopped. Of the images that are asked, `share` are drawn at random.
+    review goes on where it stopped. Of the images that are asked, `share` are drawn at random. The
+    paths of a manifest are relative to `root`, else to the manifest.
 
     Raises
     ------
@@ -239,7 +241,8 @@ def open_review(
     place = ensure_folder(Path(run) / "review" if folder is None else folder, where="serve")
     opened = open_run(run)
     origin = opened.origin()
-    files = _listed(source, origin)
+    origin = origin if root is None else replace(origin, root=str(root))
+    files = _listed(source, origin, is_rooted=root is not None)
     with ExitStack() as stack:
         busy = f"{place}: only one process may review into a folder. Another one does now. Stop it."
         stack.enter_context(one_writer(place / ".lock", busy))
@@ -260,6 +263,7 @@ def open_review(
             place / _SCORES,
             resume=True,
             engine=engine,
+            root=root,
             watcher=watcher,
             raw_cells=True,
         )
@@ -286,8 +290,8 @@ def _ceiling(review: Review, model: ServedModel) -> float | None:
     for item in review.items[:_SCALED_BY]:
         with suppress(ImageError, RefusedError):
             pixels = model.read(review.read(item), Limits()).pixels
-            (errors,) = model.engine.score([pixels], maps=True, columns=False).maps or ()
-            found.append(error_ceiling(errors))
+            maps = model.engine.score([pixels], maps=True, columns=False).maps
+            found += [error_ceiling(errors) for errors in maps or ()]
     return float(np.median(found)) if found else None
 
 
@@ -300,13 +304,15 @@ class Files:
     content: EncodedImages
 
 
-def _listed(source: str, origin: Origin) -> Files:
+def _listed(source: str, origin: Origin, *, is_rooted: bool) -> Files:
     """The files of a source; `InputError` where its images are none."""
     is_own = origin.is_own(source)
     there = Path(origin.located(named=True) if is_own else source)
     is_manifest = manifest.recognises(there)
-    given = Path(origin.root) if is_own and origin.root is not None else None
-    options = Options(root=given if is_manifest else None, follow_links=origin.follow_links)
+    given = Path(origin.root) if (is_own or is_rooted) and origin.root is not None else None
+    options = Options(
+        root=given if is_manifest or is_rooted else None, follow_links=origin.follow_links
+    )
     listing = list_source(str(there), options)
     root = given or there.parent if is_manifest else there
     if isinstance(listing.content, np.ndarray) or not (is_manifest or there.is_dir()):

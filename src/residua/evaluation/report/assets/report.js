@@ -287,6 +287,16 @@
     const more = make("button", "", {type: "button", class: "more"});
     figures[figures.length - 1].parentElement.after(more);
     more.addEventListener("click", () => { unfolded = true; show(); });
+    // What is worth a second look, of all images: `serve --review` and `learn` read it.
+    const worth = {all: ["missed", "alarm", "caught", "flagged"]}, LABELS = ["good", "defect", ""];
+    const listed = () => Array.from(job.scores, (_, i) => i).filter(i => (worth[chosen] || [chosen]).includes(job.verdict(i))).sort((a, b) => job.scores[b] - job.scores[a]);
+    const list = make("button", "", {type: "button", class: "save-list"});
+    const columns = [
+      {title: "path", value: i => job.pathOf(i).replace(/^[=+\-@\t\r]/, "./$&")},
+      {title: "label", value: i => LABELS[job.truth[i]]},
+      {title: "note", value: i => `${VERDICT_WORDS[job.verdict(i)]} at ${significant(job.threshold)}, score ${significant(job.scores[i])}`}];
+    list.addEventListener("click", () => save("review", columns, listed()));
+    more.after(list);
     let chosen = "all", unfolded = false;
     const show = () => {
       const counts = {all: figures.length};
@@ -307,6 +317,10 @@
         button.querySelector(".count").textContent = count(counts[button.dataset.verdict] || 0);
       }
       none.hidden = Boolean(counts[chosen]);
+      const n = listed().length;
+      list.hidden = !n;
+      list.textContent = `Save ${chosen === "all" ? "what is flagged or missed" : VERDICT_WORDS[chosen]} as CSV (${count(n)})`;
+      list.title = "Of all images, with what their labels say: for residua serve RUN --review and residua learn RUN, with --root";
     };
     for (const button of buttons) button.addEventListener("click", () => { chosen = button.dataset.verdict; unfolded = false; show(); });
     job.onMove(show);
@@ -364,7 +378,7 @@
     search.addEventListener("input", again);
     choice.addEventListener("change", again);
     for (const button of panel.querySelectorAll("[data-page]")) button.addEventListener("click", () => { page += +button.dataset.page; show(); });
-    panel.querySelector("[data-save]").addEventListener("click", () => save(job, columns, rows));
+    panel.querySelector("[data-save]").addEventListener("click", () => save(job.payload.job, columns, rows));
     again();
     job.listeners.push(() => {
       if (choice.value !== "all" || order.column.live) arrange();
@@ -396,11 +410,11 @@
     }
     return columns;
   }
-  function save(job, columns, rows) {
+  function save(name, columns, rows) {
     // A leading =, +, -, @ in text would be run as a formula by a spreadsheet.
     const quote = value => typeof value === "number" ? String(value) : `"${String(value ?? "").replace(/^[=+\-@\t\r]/, "'$&").replaceAll('"', '""')}"`;
     const lines = [columns.map(column => quote(column.title)), ...rows.map(i => columns.map(column => quote(column.value(i))))];
-    const link = make("a", null, {download: `${job.payload.job}.csv`, href: URL.createObjectURL(new Blob([lines.map(line => line.join(",")).join("\r\n")], {type: "text/csv"}))});
+    const link = make("a", null, {download: `${name}.csv`, href: URL.createObjectURL(new Blob([lines.map(line => line.join(",")).join("\r\n")], {type: "text/csv"}))});
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   }
