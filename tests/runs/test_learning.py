@@ -19,16 +19,19 @@ from residua.images.tiling import Tiling
 from residua.runs.compare import compare_runs
 from residua.runs.evaluate import evaluate_run
 from residua.runs.fit import fit_run
+from residua.runs.learning import model
 from residua.runs.learning.corrections import read_corrections
 from residua.runs.learning.features import StoredFeatures
 from residua.runs.learning.learn import learn_run, moved_among, undo_learning
 from residua.runs.learning.model import check_learns, learn_model
-from residua.runs.learning.record import read_record
+from residua.runs.learning.record import Flagged, read_record
 from residua.runs.progress import Watcher
 from residua.runs.threshold import change_threshold
 from residua.runs.trained_run import TrainedRun
 from residua.thresholds import choose_threshold
 from residua.training.bundle import load_bundle, save_operating_point, score_set
+from residua.training.scoring import learned_score
+from residua.training.scoring.head_weight import HeadWeight
 from runs import add_image, options
 
 
@@ -111,12 +114,14 @@ def test_the_record_says_who_was_corrected_and_what_changed(finished, learnt):
     assert len(record.corrections) == 8
     assert {one.kind for one in record.corrections if one.label == "defect"} == {"corner", None}
     assert sum(one.part == "test" for one in record.corrections) == 4
-    assert record.n_anomalies == load_bundle(learnt.bundle).calibration_is_anomalous.sum()
-    assert f"of {record.n_anomalies}" in record.about_recall()
+    assert record.anomalies.n == load_bundle(learnt.bundle).calibration_is_anomalous.sum()
+    assert (record.defects.n, record.normals.n > 0) == (5, True)
+    assert any("5 labelled defects, each left out" in one for one in record.about_thresholds())
     one = record.model_copy(update={"corrections": record.corrections[:1]})
     assert one.about_right().startswith("Of 1 corrected image, ")
-    lost = record.model_copy(update={"n_anomalies": 9, "found_before": 8, "found_after": 2})
-    assert "Much is missed now" in lost.about_recall()
+    lost = record.model_copy(update={"defects": Flagged(n=9, before=8, after=2)})
+    assert "Much is missed now" in lost.about_loss()
+    assert record.model_copy(update={"defects": Flagged(n=9, before=2)}).about_loss() is not None
     assert record.threshold_after == learnt.mark().operating_point.threshold
     scorer = load_bundle(learnt.bundle).graph.scorer
     assert float(scorer.weight) == pytest.approx(record.weight)
@@ -351,6 +356,21 @@ def test_the_run_that_learns_is_not_overwritten(finished, corrections):
         learn_run(finished.path, str(corrections), finished.path)
     assert (finished.bundle / "bundle.json").read_bytes() == before
     assert json.loads(before)["config"]["learnt"] is False
+
+
+def test_a_head_that_would_miss_more_at_the_threshold_is_dropped(
+    finished, corrections, tmp_path, monkeypatch
+):
+    chosen = HeadWeight(1.0, 0.1, 0.0, 0.2, 0.0, 5)
+    monkeypatch.setattr(learned_score, "choose_weight", lambda *_: chosen)
+    monkeypatch.setattr(model, "are_fewer", lambda *_: False)
+    kept = learn_run(finished.path, str(corrections), tmp_path / "kept")
+    assert (kept.weight, kept.is_headless) == (1.0, False)
+    monkeypatch.setattr(model, "are_fewer", lambda *_: True)
+    dropped = learn_run(finished.path, str(corrections), tmp_path / "dropped")
+    assert (dropped.weight, dropped.is_headless) == (0.0, True)
+    assert "fewer are flagged at the threshold, so it is not used" in dropped.about_defects()
+    assert float(load_bundle(tmp_path / "dropped" / "bundle").graph.scorer.weight) == 0
 
 
 def test_calibration_lends_images_where_training_holds_none_out(source, corrections, tmp_path):

@@ -124,5 +124,9 @@ def _print(record: LearningRecord, run: Path, out: Path) -> None:
             f" {record.threshold_before:.6g})."
         )
         say(point.how)
+    for line in record.about_thresholds():
+        say(f"{line}.")
+    if (loss := record.about_loss()) is not None:
+        say(f"{loss}.")
     say(f"{record.about_right()}.")
     say(f"\nsaved in {out}. Is it better? Ask the test images:\n  residua compare {run} {out}")

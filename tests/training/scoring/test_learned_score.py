@@ -78,6 +78,17 @@ def test_defects_that_look_like_normal_images_get_no_weight():
     assert head.weight == 0
 
 
+def test_no_normal_image_is_raised_and_without_a_head_no_defect_is():
+    scorer, learning = taught(10)
+    raised = scorer.score_of(seen(N)) - scorer._base(seen(N))
+    assert raised[: N // 2].abs().max() < 1e-5
+    assert (learning.defects > learning.unraised).any()
+    assert (learning.unraised <= learning.defects).all()
+    without, learning = taught(10, with_head=False)
+    assert (float(without.weight), learning.head.weight) == (0.0, 0.0)
+    assert torch.equal(learning.defects, learning.unraised)
+
+
 def test_views_of_one_defect_count_once():
     normals = torch.linspace(-2, 2, 80), torch.zeros(80)
     defects = torch.zeros(8), torch.tensor([3.0] * 7 + [0.0])

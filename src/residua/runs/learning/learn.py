@@ -291,7 +291,8 @@ def _still_true(earlier: LearningRecord, corrections: Corrections) -> tuple[Corr
 
 def _of_learning(learnt: LearntModel) -> dict[str, Any]:
     head = learnt.learning.head
-    told = {"n_alarms": learnt.n_alarms, "lent": len(learnt.lent), **learnt.recall}
+    told: dict[str, Any] = {"n_alarms": learnt.n_alarms, "lent": len(learnt.lent)}
+    told |= {**learnt.at_threshold, "is_headless": learnt.is_headless}
     if head is None:
         return told
     return told | {
@@ -370,8 +371,7 @@ def _threshold(bundle: Bundle) -> float:
 
 def say_counts(record: LearningRecord) -> list[str]:
     """What a step of learning did, a sentence each."""
-    said = [record.about_alarms(), record.about_defects(), record.about_recall()]
-    said.append(record.about_parts())
+    said = [record.about_alarms(), record.about_defects(), record.about_parts()]
     if record.lent:
         said.append(
             f"{count(record.lent, 'good calibration image')} became normals to learn beside, as"

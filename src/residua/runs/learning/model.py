@@ -16,6 +16,7 @@ from residua.records import OperatingPoint
 from residua.runs.learning.copies import Copies
 from residua.runs.learning.corrections import Corrections
 from residua.runs.learning.features import StoredFeatures, joined, joined_groups
+from residua.runs.learning.record import Flagged
 from residua.runs.progress import Watcher
 from residua.thresholds import parse_policy
 from residua.thresholds.defaults import choose_again, choose_operating_point
@@ -23,6 +24,7 @@ from residua.thresholds.false_alarms import FalseAlarms
 from residua.thresholds.fixed import Fixed
 from residua.training.bundle import Bundle, BundleConfig, check_fits
 from residua.training.scoring.graph import InferenceGraph, lay_out
+from residua.training.scoring.head_weight import are_fewer
 from residua.training.scoring.learned_score import LearnedScorer, Learning, Seen
 
 _FEWEST_HELD_OUT = 20  # normal images that no threshold needs; with fewer, calibration lends half
@@ -36,8 +38,10 @@ class LearntModel:
 
     ``flagged`` holds for each correction whether it was flagged before and is flagged now, bool
     (n_corrections, 2); ``lent`` are the hashes of calibration images that became normals to learn
-    beside. ``recall`` counts the labelled anomalies of calibration that are flagged, before and
-    after.
+    beside. ``at_threshold`` counts images and which of them are flagged before and after: the
+    labelled ``anomalies`` of calibration, corrected ``defects`` and ``alarms``, each left out in
+    turn, and held-out ``normals``. ``is_headless`` tells that a head was dropped for what it would
+    miss.
     """
 
     bundle: Bundle
@@ -46,7 +50,8 @@ class LearntModel:
     n_alarms: int
     flagged: NDArray[np.bool_]
     lent: NDArray[Any]
-    recall: dict[str, int]
+    at_threshold: dict[str, Flagged]
+    is_headless: bool
 
 
 def learn_model(
@@ -102,47 +107,129 @@ def learn_model(
             "learn: there must be good calibration images to choose the threshold on. None is left."
             " Add a complete sample of good images with --sample."
         )
-    scorer = LearnedScorer(before.inner if isinstance(before, LearnedScorer) else before)
-    with torch.inference_mode():
-        good, defects = taught.of("good"), taught.of("defect")
-        learning = scorer.learn(
-            normals.seen,
-            torch.from_numpy(normals.parts == "held out"),
-            good=good.seen,
-            defects=defects.seen,
-            groups=torch.from_numpy(defects.groups),
-            good_groups=torch.from_numpy(good.groups),
-        )
-    lay_out(scorer)
+    lesson = _Lesson(bundle, normals, calibration, taught, copies)
+    version, without = lesson.version(), None
+    if version.learning.head is not None and version.learning.head.weight:
+        without = lesson.version(with_head=False)
+        of_defects = torch.from_numpy(taught.of("defect").groups)
+        parent = without.learning.defects > without.point.threshold
+        # Those that the head raises, and those of kinds that it does not know.
+        if any(
+            are_fewer(scores > version.point.threshold, parent, of_defects)
+            for scores in (version.learning.defects, version.learning.unraised)
+        ):
+            version = without
+    for note in version.notes:
+        watcher.note(note)
+    scorer, learning, scores = version.scorer, version.learning, version.scores
     scores_of_parent = _scores(before, calibration.features.seen, config.batch_size).numpy()
-    graph = InferenceGraph(bundle.graph.prepare, scorer).eval()
-    scores = _scores(scorer, calibration.features.seen, config.batch_size).numpy()
-    left_out = {
-        **dict(zip(good.pixels.tolist(), learning.good.tolist(), strict=True)),
-        **dict(zip(defects.pixels.tolist(), learning.defects.tolist(), strict=True)),
-    }
-    for row, pixels in enumerate(calibration.features.pixels.tolist()):
-        scores[row] = left_out.get(copies.of.get(pixels, pixels), scores[row])
     learnt = replace(
         bundle,
         config=config.model_copy(update={"learnt": True}),
-        graph=graph,
+        graph=InferenceGraph(bundle.graph.prepare, scorer).eval(),
         calibration_scores=scores,
         calibration_is_anomalous=calibration.is_anomalous,
         calibration_groups=calibration.groups,
-    ).with_operating_point(_choose(point, scores, calibration, watcher))
+    ).with_operating_point(version.point)
     assert learnt.config.operating_point is not None
     now = _scores(scorer, of_corrections.seen, config.batch_size).numpy()
     flagged = np.stack([was_flagged, now > learnt.config.operating_point.threshold], axis=1)
     features = joined([normals, calibration.features, taught])
     n_alarms = int((is_good & was_flagged).sum())
-    bad = calibration.is_anomalous
-    recall = {
-        "n_anomalies": int(bad.sum()),
-        "found_before": int((scores_of_parent[bad] > point.threshold).sum()),
-        "found_after": int((scores[bad] > learnt.config.operating_point.threshold).sum()),
+    held_out = normals.of("held out").seen
+    n_bad, least = int((~is_good).sum()), version.point.threshold
+    asked: dict[str, tuple[Any, Any, Any]] = {
+        "anomalies": (scores_of_parent, scores, calibration.is_anomalous),
+        # Earlier corrections taught the parent, so that it knows them.
+        "defects": (scores_before.numpy()[~is_good], _last(learning.defects, n_bad), None),
+        "alarms": (
+            scores_before.numpy()[is_good & was_flagged],
+            _last(learning.good, n_alarms),
+            None,
+        ),
+        "normals": (
+            _scores(before, held_out, config.batch_size).numpy(),
+            _scores(scorer, held_out, config.batch_size).numpy(),
+            None,
+        ),
     }
-    return LearntModel(learnt, features, learning, n_alarms, flagged, lent, recall)
+    counts = {
+        name: _flagged(old, new, rows, point.threshold, least)
+        for name, (old, new, rows) in asked.items()
+    }
+    return LearntModel(
+        learnt, features, learning, n_alarms, flagged, lent, counts, version is without
+    )
+
+
+@dataclass(frozen=True)
+class _Version:
+    """One way to score that has learnt, with the calibration scores and the threshold chosen."""
+
+    scorer: LearnedScorer
+    learning: Learning
+    scores: NDArray[np.float32]
+    point: OperatingPoint
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Lesson:
+    """What there is to learn from, and what to choose the threshold on."""
+
+    bundle: Bundle
+    normals: StoredFeatures
+    calibration: _Calibration
+    taught: StoredFeatures
+    copies: Copies
+
+    def version(self, *, with_head: bool = True) -> _Version:
+        """A scorer that has learnt, with its threshold."""
+        before, batch_size = self.bundle.graph.scorer, self.bundle.config.batch_size
+        scorer = LearnedScorer(before.inner if isinstance(before, LearnedScorer) else before)
+        good, defects = self.taught.of("good"), self.taught.of("defect")
+        with torch.inference_mode():
+            learning = scorer.learn(
+                self.normals.seen,
+                torch.from_numpy(self.normals.parts == "held out"),
+                good=good.seen,
+                defects=defects.seen,
+                groups=torch.from_numpy(defects.groups),
+                good_groups=torch.from_numpy(good.groups),
+                with_head=with_head,
+            )
+        lay_out(scorer)
+        scores = _scores(scorer, self.calibration.features.seen, batch_size).numpy()
+        left_out = {
+            **dict(zip(good.pixels.tolist(), learning.good.tolist(), strict=True)),
+            **dict(zip(defects.pixels.tolist(), learning.defects.tolist(), strict=True)),
+        }
+        for row, pixels in enumerate(self.calibration.features.pixels.tolist()):
+            scores[row] = left_out.get(self.copies.of.get(pixels, pixels), scores[row])
+        notes: list[str] = []
+        point = self.bundle.config.operating_point
+        assert point is not None
+        chosen = _choose(point, scores, self.calibration, Watcher(on_note=notes.append))
+        return _Version(scorer, learning, scores, chosen, tuple(notes))
+
+
+def _flagged(
+    old: NDArray[np.float32],
+    new: NDArray[np.float32],
+    rows: NDArray[np.bool_] | None,
+    old_threshold: float,
+    new_threshold: float,
+) -> Flagged:
+    if rows is not None:
+        old, new = old[rows], new[rows]
+    return Flagged(
+        n=len(old), before=int((old > old_threshold).sum()), after=int((new > new_threshold).sum())
+    )
+
+
+def _last(scores: Tensor, n: int) -> NDArray[np.float32]:
+    """The scores of this step's images, which come after those of earlier steps."""
+    return scores[len(scores) - n :].numpy()
 
 
 def check_learns(config: BundleConfig) -> OperatingPoint:

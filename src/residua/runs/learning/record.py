@@ -16,6 +16,14 @@ from residua.runs.run_folder import RunFolder
 _MUCH = 0.1  # of the labelled anomalies, from which on their loss is more than told
 
 
+class Flagged(Record):
+    """Of ``n`` images, how many the parent flags at its threshold, and the new version at its."""
+
+    n: int = 0
+    before: int = 0
+    after: int = 0
+
+
 class LearningRecord(Record):
     """One step of learning.
 
@@ -24,8 +32,10 @@ class LearningRecord(Record):
     ``gain`` the ROC AUC that it adds on defects left out in turn, of ``n_groups`` that could be;
     None where none could, or no weight was sure to gain. ``n_alarms`` good images had raised an
     alarm and lower their likes. ``lent`` calibration images were taken as normals to learn beside.
-    Of ``n_anomalies`` labelled anomalies in calibration, which taught nothing, ``found_before`` and
-    ``found_after`` are flagged. ``n_moved`` test images left the test part, ``n_moved_near`` of
+    What is flagged at the threshold, before and after: labelled ``anomalies`` in calibration, which
+    taught nothing, ``defects`` and ``alarms`` of this step, each left out in turn, and ``normals``
+    that training held out. ``is_headless``: a head would have found fewer defects, and was dropped.
+    ``n_moved`` test images left the test part, ``n_moved_near`` of
     them as near-copies of corrections, and ``n_held`` calibration images count as if they had
     taught nothing, ``n_held_near`` of them near-copies. ``n_unsearched`` test and calibration
     images could not be compared with the corrections.
@@ -51,9 +61,11 @@ class LearningRecord(Record):
     n_held: int = 0
     n_held_near: int = 0
     n_unsearched: int = 0
-    n_anomalies: int = 0
-    found_before: int = 0
-    found_after: int = 0
+    anomalies: Flagged = Flagged()
+    defects: Flagged = Flagged()
+    alarms: Flagged = Flagged()
+    normals: Flagged = Flagged()
+    is_headless: bool = False
     threshold_before: float
     threshold_after: float
 
@@ -108,6 +120,11 @@ class LearningRecord(Record):
                 f"{start}: too few to leave one out, so the head for them is not used. Unknown"
                 " kinds are found as before"
             )
+        if self.is_headless:
+            return (
+                f"{start}, each left out in turn: with a head for them fewer are flagged at the"
+                " threshold, so it is not used"
+            )
         if not self.weight:
             return (
                 f"{start}, each left out in turn: the head for them is not sure to help, so it is"
@@ -143,21 +160,31 @@ class LearningRecord(Record):
             )
         return "; ".join(said) or None
 
-    def about_recall(self) -> str | None:
-        """What became of the labelled anomalies in calibration; None without any."""
-        if not self.n_anomalies:
-            return None
-        found = f"{self.found_after:,} of {self.n_anomalies:,} {_are(self.found_after)} flagged now"
-        said = (
-            f"labelled anomalies in calibration, which taught nothing: {found},"
-            f" {self.found_before:,} before"
+    def about_thresholds(self) -> list[str]:
+        """What is flagged at the new threshold and was at the old, of images that taught
+        nothing.
+        """
+        named = (
+            ("labelled defects, each left out in turn", self.defects),
+            ("corrected false alarms, each left out in turn", self.alarms),
+            ("labelled anomalies in calibration, which taught nothing", self.anomalies),
+            ("good images that training held out", self.normals),
         )
-        if self.found_before - self.found_after > _MUCH * self.n_anomalies:
-            said += (
-                ". Much is missed now: label some defects too, or leave out corrected images that"
-                " look like defects"
-            )
-        return said
+        return [
+            f"Flagged of {one.n:,} {what}: {one.before:,} before, {one.after:,} now"
+            for what, one in named
+            if one.n
+        ]
+
+    def about_loss(self) -> str | None:
+        """A warning where defects are missed that were found; None where not."""
+        for one in (self.defects, self.anomalies):
+            if one.before - one.after > _MUCH * one.n:
+                return (
+                    "Much is missed now that was found. Label some defects too, or leave out"
+                    " corrected images that look like defects"
+                )
+        return None
 
     def about_right(self) -> str:
         """Which of the corrected images are right now, and what that does not show."""

@@ -92,6 +92,31 @@ def choose_weight(
     return best
 
 
+def are_fewer(after: Tensor, before: Tensor, groups: Tensor) -> bool:
+    """Whether fewer images are flagged than before, with a confidence of 80% by a sign test.
+
+    Parameters
+    ----------
+    after, before : bool tensors, (n,)
+    groups : int64 tensor, (n,)
+        Which images belong together; each group counts once.
+
+    Examples
+    --------
+    >>> flags = torch.tensor([True, True, True, False])
+    >>> are_fewer(~flags, flags, torch.arange(4)), are_fewer(~flags, flags, torch.zeros(4).long())
+    (False, False)
+    >>> are_fewer(torch.zeros(4).bool(), flags, torch.arange(4))
+    True
+    """
+    from scipy import stats
+
+    members = groups.unique(return_inverse=True)[1]
+    net = torch.zeros(len(members)).index_add(0, members, after.float() - before.float())
+    lost, won = int((net < 0).sum()), int((net > 0).sum())
+    return bool(lost > won and stats.binom.cdf(won, lost + won, 0.5) <= 1 - _SURE)
+
+
 def folds_of(groups: Tensor) -> Iterator[Tensor]:
     """Groups that are left out together: one at a time, or a twentieth where there are many."""
     names = groups.unique()

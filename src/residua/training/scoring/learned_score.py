@@ -54,12 +54,14 @@ class Learning(NamedTuple):
 
     ``head`` says what the head for labelled defects is worth; None without any. ``good`` and
     ``defects`` are the scores of the corrected images as if each had taught nothing, (n_good,) and
-    (n_defects,): what they are worth beside images that taught nothing.
+    (n_defects,): what they are worth beside images that taught nothing. ``unraised`` are those of
+    the defects without what the head adds, as if they were of a kind that it does not know.
     """
 
     head: HeadWeight | None
     good: Tensor
     defects: Tensor
+    unraised: Tensor
 
 
 def see(view: View) -> Seen:
@@ -94,9 +96,9 @@ class LearnedScorer(ScorerAround):
     The inner score is standardised on held-out normals; what lies far out counts by its logarithm,
     which leaves its order. An image whose features point the way of a corrected false alarm's, and
     not of a labelled defect's, is lowered, at most down to what is usual and by no more than
-    corrected images needed. The head is
-    the direction of the labelled defects in whitened features (linear discriminant analysis); it
-    only raises, and only what lies two spreads beyond normal images. Its weight comes from leaving
+    corrected images needed. The head is the direction of the labelled defects in whitened features
+    (linear discriminant analysis). It only raises, and only what lies farther that way than all
+    normal images that were left out. Its weight comes from leaving
     defects out in turn; see `residua.training.scoring.head_weight`.
     """
 
@@ -160,6 +162,7 @@ class LearnedScorer(ScorerAround):
         defects: Seen | None = None,
         groups: Tensor | None = None,
         good_groups: Tensor | None = None,
+        with_head: bool = True,
     ) -> Learning:
         """Learn from corrected images beside normal ones that neither calibrate nor test.
 
@@ -175,6 +178,8 @@ class LearnedScorer(ScorerAround):
             Labelled defects.
         groups, good_groups : int64 tensors, (n_defects,) and (n_good,), optional
             Which defects, and which good images, belong together and are left out together.
+        with_head : bool
+            Whether the head may have a weight.
         """
         held_out = normals.rows(is_held_out)
         self.base_mean = held_out.score.mean()
@@ -188,8 +193,11 @@ class LearnedScorer(ScorerAround):
         if defects is not None and len(defects.score):
             groups = torch.arange(len(defects.score)) if groups is None else groups
             head, unseen = self._learn_defects(normals, is_held_out, defects, groups)
+            if not with_head:
+                head = HeadWeight(0.0, n_groups=head.n_groups)
+                self.weight = torch.tensor(0.0)
             self.bad = F.normalize(self._white(defects), dim=1)
-        of_good = of_defects = torch.zeros(0)
+        of_good = of_defects = unraised = torch.zeros(0)
         if good is not None and len(good.score):
             alone = torch.arange(len(good.score)) if good_groups is None else good_groups
             own = alone[:, None] == alone
@@ -198,8 +206,12 @@ class LearnedScorer(ScorerAround):
             of_good = self._sum(good, white, self._head(white), own_good=own)
         if defects is not None and head is not None and groups is not None:
             own = groups[:, None] == groups
-            of_defects = self._sum(defects, self._white(defects), unseen, own_bad=own)
-        return Learning(head, of_good, of_defects)
+            white = self._white(defects)
+            of_defects, unraised = (
+                self._sum(defects, white, raised, own_bad=own)
+                for raised in (unseen, torch.zeros_like(unseen))
+            )
+        return Learning(head, of_good, of_defects, unraised)
 
     def _sum(
         self,
@@ -250,7 +262,7 @@ class LearnedScorer(ScorerAround):
         """
         folds = _Folds(normals)
         self.direction, own = folds.head(self, defects)
-        self.head_mean, self.head_spread = own.mean(), own.std(correction=0).clamp(min=_TINY)
+        self.head_mean, self.head_spread = _zero_and_spread(own)
         unseen = torch.zeros(len(defects.score))
         for fold in folds_of(groups):
             is_left_out = torch.isin(groups, fold)
@@ -258,9 +270,8 @@ class LearnedScorer(ScorerAround):
                 continue
             direction, of_normals = folds.head(self, defects.rows(~is_left_out))
             raised = self._white(defects.rows(is_left_out)) @ direction
-            unseen[is_left_out] = (raised - of_normals.mean()) / of_normals.std(correction=0).clamp(
-                min=_TINY
-            )
+            zero, spread = _zero_and_spread(of_normals)
+            unseen[is_left_out] = (raised - zero) / spread
         own = (own - self.head_mean) / self.head_spread
         chosen = choose_weight(
             (self._base(normals)[is_held_out], _beyond(own[is_held_out])),
@@ -279,6 +290,16 @@ def _likeness(unit: Tensor, known: Tensor, own: Tensor | None) -> Tensor:
 
 def _beyond(head: Tensor) -> Tensor:
     return tamed((head - _MARGIN).clamp(min=0))
+
+
+def _zero_and_spread(of_normals: Tensor) -> tuple[Tensor, Tensor]:
+    """From where the head counts, less the margin, and its unit.
+
+    No normal image that the head has not seen is raised: a few that are would raise the threshold,
+    and defects of other kinds would be missed.
+    """
+    spread = of_normals.std(correction=0).clamp(min=_TINY)
+    return torch.maximum(of_normals.mean(), of_normals.amax() - _MARGIN * spread), spread
 
 
 class _Folds:
