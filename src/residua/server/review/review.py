@@ -8,7 +8,7 @@ import os
 import shutil
 import time as clock
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,6 +33,7 @@ from residua.server.answers import RefusedError
 from residua.server.limits import Limits
 from residua.server.model import ServedModel
 from residua.server.review.book import LOG, Answer, Book
+from residua.server.review.looks import Read, candidates, unlike_others
 from residua.server.review.queue import Queue, draw_key, order_images
 from residua.server.review.rates import Rate, defect_rate
 
@@ -106,9 +107,7 @@ class Review:
 
     def read(self, item: Item) -> bytes:
         """The file of an image; `ImageError` where it cannot be read."""
-        data = self._encoded.read(self._places[item.id])
-        assert isinstance(data, bytes)  # of a SOURCE, not of an object
-        return data
+        return _file(self._encoded, self._places[item.id])
 
     def answer(
         self, item: Item, reviewer: str, answer: str, kind: str | None, note: str | None
@@ -267,7 +266,7 @@ def open_review(
             watcher=watcher,
             raw_cells=True,
         )
-        table = _table(place / _SCORES, share)
+        table = _table(place, share, files, model, watcher)
         items, encoded = _found(table.items, files, watcher)
         if not items:
             raise SourceError(
@@ -302,6 +301,11 @@ class Files:
     root: Path
     names: Sequence[str] | NDArray[Any]
     content: EncodedImages
+
+    def places(self, paths: Iterable[str]) -> dict[str, int]:
+        """Where some of them stand."""
+        wanted = set(paths)
+        return {name: row for row, name in enumerate(map(str, self.names)) if name in wanted}
 
 
 def _listed(source: str, origin: Origin, *, is_rooted: bool) -> Files:
@@ -340,20 +344,22 @@ def _begin(place: Path, reviewed: Reviewed, watcher: Watcher) -> None:
         shutil.rmtree(place / f".{_SCORES}.part", ignore_errors=True)
 
 
-def _table(path: Path, share: float) -> Table:
-    """The queue by a table of scores; two readings, so that only the queue's paths are held."""
+def _table(place: Path, share: float, files: Files, model: ServedModel, watcher: Watcher) -> Table:
+    """The queue by a table of scores, which is read piece by piece: only its paths are held."""
     columns = array("f"), array("b"), array("Q")
-    for row in _rows(path):
+    for row in _rows(place):
         columns[0].append(float(row["score"] or "nan"))
         columns[1].append(row["anomalous"] == "true")
         columns[2].append(draw_key(row["path"]))
     scores, keys = np.array(columns[0], np.float32), np.array(columns[2], np.uint64)
     flagged = np.array(columns[1], np.bool_) & np.isfinite(scores)
-    queue = order_images(scores, flagged, keys, share=share)
-    wanted, told = set(queue.rows), {}
-    for number, row in enumerate(_rows(path)):
-        if number in wanted:
-            told[number] = (row["path"], row["split"] or None)
+    sides = [candidates(scores, flagged, side=side) for side in (True, False)]
+    seen = {row: path for row, (path, _) in _named(place, np.concatenate(sides).tolist()).items()}
+    unlike = unlike_others(
+        sides, seen, _reader(files, seen.values(), model), place, watcher.on_read
+    )
+    queue = order_images(scores, flagged, keys, share=share, unlike=unlike)
+    told = _named(place, queue.rows)
     items = tuple(
         Item(
             id=hashlib.blake2b(told[row][0].encode(), digest_size=8).hexdigest(),
@@ -369,16 +375,45 @@ def _table(path: Path, share: float) -> Table:
     return Table(flagged, np.isfinite(scores), queue, items)
 
 
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    return csv.DictReader(read_lines(path))
+def _rows(place: Path) -> Iterator[dict[str, Any]]:
+    return csv.DictReader(read_lines(place / _SCORES))
+
+
+def _named(place: Path, wanted: Iterable[int]) -> dict[int, tuple[str, str | None]]:
+    """The path and the part of some rows."""
+    rows = set(wanted)
+    return {
+        number: (row["path"], row["split"] or None)
+        for number, row in enumerate(_rows(place))
+        if number in rows
+    }
+
+
+def _reader(files: Files, paths: Iterable[str], model: ServedModel) -> Read:
+    """What reads the pixels of some files."""
+    places = files.places(paths)
+
+    def read(path: str) -> NDArray[Any] | None:
+        with suppress(ImageError, RefusedError, KeyError):
+            return model.read(_file(files.content, places[path]), Limits()).pixels
+        return None
+
+    return read
+
+
+def _file(encoded: EncodedImages, place: int) -> bytes:
+    """The bytes of an image that is a file."""
+    data = encoded.read(place)
+    if not isinstance(data, bytes):
+        raise ImageError("it is no file")
+    return data
 
 
 def _found(
     items: tuple[Item, ...], files: Files, watcher: Watcher
 ) -> tuple[tuple[Item, ...], EncodedImages]:
     """The items whose file is there under its name, and these files alone."""
-    wanted = {item.path for item in items}
-    rows = {str(name): row for row, name in enumerate(files.names) if str(name) in wanted}
+    rows = files.places(item.path for item in items)
     there = tuple(
         item
         for item in items
