@@ -209,8 +209,10 @@ def joined_labels(columns: list[NDArray[Any] | None], lengths: list[int]) -> NDA
 def _column(labels: Any) -> NDArray[Any]:
     if isinstance(labels, np.ma.MaskedArray):
         return strings(labels.tolist())  # masked entries become None
-    if isinstance(labels, np.ndarray):
-        return labels
+    if hasattr(labels, "detach"):  # a tensor of torch, perhaps on a GPU
+        labels = labels.detach().cpu()
+    if hasattr(labels, "__array__"):
+        return np.asarray(labels)
     values = list(labels)
     return (
         np.asarray(values)

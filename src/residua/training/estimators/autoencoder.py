@@ -7,14 +7,12 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.base import TransformerMixin
 
 from residua.errors import ShapeError
-from residua.images.loading import as_image_set
 from residua.training.estimators.base import ImageEstimator
 
 
-class Autoencoder(TransformerMixin, ImageEstimator):  # type: ignore[misc]
+class Autoencoder(ImageEstimator):
     """Image autoencoder: `transform` to codes, `inverse_transform` back, `reconstruct` both.
 
     There is no accuracy of it, because it does not classify; see `residua.evaluate_reconstruction`
@@ -41,7 +39,7 @@ class Autoencoder(TransformerMixin, ImageEstimator):  # type: ignore[misc]
         """Train on all of `X`, an ImageSet or an array (n_images, height, width[, channels]); `y`
         is not used.
         """
-        self._fit(as_image_set(X), None)
+        self._fit(self._images(X), None)
         return self
 
     def inverse_transform(self, codes: NDArray[Any]) -> NDArray[np.float32]:

@@ -11,13 +11,14 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 from sklearn import exceptions as sklearn_exceptions
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, TransformerMixin
 
 from residua.engines.kinds import find_kind
 from residua.errors import InputError, ResiduaError
 from residua.evaluation.report import write_html
 from residua.images import ImageSet
 from residua.images.loading import as_image_set
+from residua.images.reading import Reading
 from residua.records import Evaluation, Job
 from residua.runs.engines import export_run
 from residua.runs.evaluate import evaluate_model
@@ -48,8 +49,11 @@ class NoProbabilitiesError(InputError, AttributeError):
     """Probabilities were asked of a model that does not classify."""
 
 
-class ImageEstimator(BaseEstimator):  # type: ignore[misc]
+class ImageEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Common options of the estimators.
+
+    Wherever they take images, these are an `ImageSet`, an array (n_images, height, width[,
+    channels]), or any other object that `load_images` takes; of an object all images count.
 
     Parameters
     ----------
@@ -133,6 +137,19 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
                 " tiles, or a region. Fit without them, or ask for scores and maps."
             )
         return encode_images(bundle.graph, images, batch_size=bundle.config.batch_size)
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
+        """Names of the numbers of a code, ``code0`` ...; for ``set_output(transform="pandas")``."""
+        network: Any = self._fitted().graph.scorer.network
+        return np.array([f"code{number}" for number in range(network.latent)], object)
+
+    def __sklearn_tags__(self) -> Any:
+        """Images are arrays of three or four axes; labels may come with them."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array, tags.input_tags.three_d_array = False, True
+        tags.target_tags.required = False
+        tags.transformer_tags.preserves_dtype = []  # codes are float32
+        return tags
 
     @property
     def predict_proba(self) -> Any:
@@ -261,10 +278,10 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
                 " it. Leave them out, or pass arrays and labels."
             )
         config = self._fitted().config
-        images = as_image_set(X, y, reading=config.reading)
-        if config.normal is None or images.labels is None:
-            return images
-        return images.with_normal(config.normal)
+        images = self._images(X, y, reading=config.reading)
+        there = set() if images.labels is None else {str(label) for label in images.labels}
+        normal = config.normal or ()
+        return images.with_normal(normal) if there & set(normal) else images
 
     def _record_of_run(self) -> RunRecord:
         bundle = self._fitted()
@@ -318,6 +335,10 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
         held_out = [parts["calibration"]] if calibration is None and "calibration" in parts else []
         self._parts = {**parts, "learnt": images.without(aside)}
         self._record = RunRecord.of_fit(options, fitted, aside.without(*held_out))
+        if images.uniform_size is not None:  # of mixed sizes there is no such number
+            self.n_features_in_ = images.channels * int(np.prod(images.uniform_size))
+        elif hasattr(self, "n_features_in_"):
+            del self.n_features_in_
         self.history_ = fitted.trained.history
         self.notes_ = fitted.notes
         return fitted
@@ -327,7 +348,12 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
 
     def _read(self, X: Any) -> ImageSet:
         """Images, their values read like those of training."""
-        return as_image_set(X, reading=self._fitted().config.reading)
+        return self._images(X, reading=self._fitted().config.reading)
+
+    @staticmethod
+    def _images(X: Any, y: Any = None, *, reading: Reading | None = None) -> ImageSet:
+        """What a user hands over, as images; the one place where it is read."""
+        return as_image_set(X, y, reading=reading)
 
     def _scored(self, X: Any, **wanted: bool) -> Scores:
         return score_set(self._fitted(), self._read(X), **wanted)

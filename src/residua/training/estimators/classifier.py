@@ -7,11 +7,11 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import ClassifierMixin, TransformerMixin
+from sklearn.base import ClassifierMixin
 
 from residua.errors import InputError, ShapeError
 from residua.images import ImageSet
-from residua.images.loading import as_image_set
+from residua.images.objects.items import array_of
 from residua.training.bundle import Bundle
 from residua.training.estimators.base import ImageEstimator
 from residua.training.fitting.options import AUTO, FitOptions
@@ -28,7 +28,7 @@ from residua.training.scoring.prepare import Aspect
 from residua.training.strategies.losses import Distance
 
 
-class AutoencoderClassifier(ClassifierMixin, TransformerMixin, ImageEstimator):  # type: ignore[misc]
+class AutoencoderClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[misc]
     """Classifier on the code of an autoencoder; images without a label help where the strategy
     reconstructs.
 
@@ -147,9 +147,9 @@ class AutoencoderClassifier(ClassifierMixin, TransformerMixin, ImageEstimator): 
             If labels are for another number of images, of a single class, all missing, or the
             calibration names other classes.
         """
-        train = as_image_set(X)
+        train = self._images(X)
         targets = read_targets(_labels(train, y), len(train), multilabel=self.multilabel)
-        held = None if calibration is None else _held(calibration, train, targets)
+        held = None if calibration is None else self._held(calibration, train, targets)
         self._fit(LabelledSet(train, targets), held)
         return self
 
@@ -200,6 +200,10 @@ class AutoencoderClassifier(ClassifierMixin, TransformerMixin, ImageEstimator): 
         weights = None if sample_weight is None else np.asarray(sample_weight)[known]
         return float(np.average(right[known], weights=weights)) if known.any() else float("nan")
 
+    def _held(self, calibration: Any, train: ImageSet, targets: Targets) -> LabelledSet:
+        images, labels = calibration if isinstance(calibration, tuple) else (calibration, None)
+        return calibration_set(self._images(images, reading=train.reading), targets, labels)
+
     def _labelled(self, X: Any, y: Any) -> ImageSet:
         """A 0/1 matrix of labels as the names that hold, which an ImageSet can have."""
         if y is None or not self._fitted().config.multilabel:
@@ -228,9 +232,6 @@ class AutoencoderClassifier(ClassifierMixin, TransformerMixin, ImageEstimator): 
 
 
 def _labels(images: ImageSet, labels: Any) -> Any:
-    return images.labels if labels is None else labels
-
-
-def _held(calibration: Any, train: ImageSet, targets: Targets) -> LabelledSet:
-    images, labels = calibration if isinstance(calibration, tuple) else (calibration, None)
-    return calibration_set(as_image_set(images, reading=train.reading), targets, labels)
+    if labels is None:
+        return images.labels
+    return array_of(labels) if hasattr(labels, "__array__") else labels

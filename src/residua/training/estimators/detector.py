@@ -16,7 +16,7 @@ from torch import nn
 
 from residua.errors import InputError, LabelError
 from residua.images import ImageSet
-from residua.images.loading import as_image_set
+from residua.metrics import roc_auc
 from residua.records import OperatingPoint
 from residua.runs.bundle_model import model_of_bundle
 from residua.runs.learning.copies import Copies, copies_among
@@ -30,6 +30,7 @@ from residua.runs.progress import Watcher
 from residua.runs.trained_run import TrainedRun
 from residua.thresholds.defaults import choose_operating_point
 from residua.training.bundle import Bundle
+from residua.training.estimators.anomaly_labels import read_anomalies
 from residua.training.estimators.base import ImageEstimator
 from residua.training.fitting.options import AUTO
 from residua.training.fitting.splits import normals_of
@@ -142,34 +143,41 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
         Parameters
         ----------
         X : ImageSet or array, (n_images, height, width[, channels])
-            Normal images; of an ImageSet whose normal labels are named, the others are left out and
-            counted in `notes_`.
-        y : array of 0, (n_images,), optional
-            All normal; ones are refused. Calibration images may stand here too: ``fit(train,
-            calibration)``.
+            Normal images, or any object that `load_images` takes; of an ImageSet whose normal
+            labels are named, the others are left out and counted in `notes_`.
+        y : labels, (n_images,), optional
+            0 and 1 (1 = anomalous), scikit-learn's +1 and -1 (-1 = anomalous), or names such as
+            ``good``; anomalous images are left out and counted in `notes_`. Calibration images may
+            stand here too: ``fit(train, calibration)``.
         calibration : ImageSet or array, optional
             Where the threshold comes from; None holds a fifth out of `X`.
 
         Raises
         ------
         LabelError
-            If `y` names anomalies.
+            If labels do not say what is anomalous.
         InputError
             If too few normal images are left.
         """
         if calibration is None and (isinstance(y, ImageSet) or np.ndim(y) >= 3):
             y, calibration = None, y
         self._features = self._learning = None
-        train = as_image_set(X)
-        _refuse_anomalies(y)
+        train, words, n_left = self._images(X), "", 0
+        has_own = train is not X and train.normal is None
+        labels = train.labels if y is None and has_own else y
+        if labels is not None:
+            flags, words = read_anomalies(labels, len(train), "OneClassDetector.fit")
+            train, n_left = train[np.flatnonzero(~flags)], int(flags.sum())
         normals, left_out = normals_of(train)
+        left_out += n_left
         self._fit(
             normals,
-            None if calibration is None else as_image_set(calibration, reading=train.reading),
+            None if calibration is None else self._images(calibration, reading=train.reading),
         )
         if left_out:
             self.notes_ = (
-                f"{left_out} images with other labels were left out of train",
+                f"{left_out} images with other labels were left out of train"
+                + f" ({words})" * bool(words),
                 *self.notes_,
             )
         return self
@@ -212,6 +220,22 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
         scores, reference = self.anomaly_scores(X), model_of_bundle(self._fitted()).p_values
         assert reference is not None  # fit holds out normal images
         return reference(scores)
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """ROC AUC of the anomaly scores over the labelled images, in [0, 1]: higher is better.
+
+        Labels are read as in `fit`; all images count. ``nan`` where one kind alone is there.
+        scikit-learn's own scorers, such as ``scoring="roc_auc"``, need labels of +1 and -1: they
+        take the larger one for normal, as `decision_function` does.
+        """
+        images = self._labelled(X, y)
+        if images.labels is None or images.normal is None:
+            raise LabelError(
+                "OneClassDetector.score: labels must say what is anomalous. Got none. Pass y, or an"
+                " ImageSet whose normal labels are named."
+            )
+        known = images.labelled
+        return roc_auc(images.is_anomalous[known], self.anomaly_scores(images)[known])
 
     def choose_threshold(self, policy: str, *, confidence: float = 0.95) -> OperatingPoint:
         """Choose another operating point from the calibration scores of `fit`; the detector uses it
@@ -348,25 +372,16 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
         return copies_among(known, corrections, wanted).and_of(earlier)
 
     def _labelled(self, X: Any, y: Any) -> ImageSet:
-        """Labels of 0 and 1 mean normal and anomalous, as in `fit`."""
-        if y is not None and set(np.unique(y).tolist()) <= {0, 1}:
-            return super()._labelled(X, np.asarray(y).astype(np.int64)).with_normal("0")
-        return super()._labelled(X, y)
+        """Labels mean what they mean in `fit`, unless they are those that fit called normal."""
+        images = super()._labelled(X, y)
+        if isinstance(X, ImageSet) or images.labels is None or images.normal is not None:
+            return images
+        flags, _ = read_anomalies(images.labels, len(images), "OneClassDetector")
+        normal = dict.fromkeys(images.labels[images.labelled & ~flags].tolist())
+        return images.with_normal(list(normal)) if normal else images
 
     def _take(self, bundle: Bundle) -> None:
         super()._take(bundle)
         if bundle.config.operating_point is not None:
             self.operating_point_ = bundle.config.operating_point
             self.offset_ = -self.operating_point_.threshold
-
-
-def _refuse_anomalies(labels: Any) -> None:
-    if labels is None:
-        return
-    values = np.asarray(labels)
-    if values.ndim != 1 or not np.isin(values, (0, False)).all():
-        n_bad = int((~np.isin(values, (0, False))).sum())
-        raise LabelError(
-            f"OneClassDetector.fit: labels must all be 0 (normal). Got {n_bad} images with another"
-            " label. Pass y=None, or drop them."
-        )
