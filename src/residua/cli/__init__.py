@@ -35,6 +35,7 @@ from residua.cli.score import score
 from residua.cli.serve import serve
 from residua.cli.threshold import threshold
 from residua.cli.verify import verify
+from residua.cli.watch import watch
 from residua.errors import GateError, InputError, MissingExtraError, OutputError, ResiduaError
 
 app = typer.Typer(
@@ -57,7 +58,7 @@ _FUNCTION = re.compile(
 for _command in (
     demo, check, fit, evaluate, score, threshold, report, verify, info, recipes, benchmark, compare,
     probe, judge, plan,
-    export, engines, serve, learn,
+    export, engines, serve, watch, learn,
 ):  # fmt: skip
     app.command(cls=GroupedCommand)(_command)
 

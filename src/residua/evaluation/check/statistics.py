@@ -108,8 +108,19 @@ def _small(image: NDArray[np.generic]) -> NDArray[np.float32]:
     return resize(grey_of(image)[..., np.newaxis], (_VOTING_SIDE, _VOTING_SIDE)).reshape(-1)
 
 
-def _of(image: NDArray[np.generic]) -> tuple[float, ...]:
-    grey = grey_of(image)
+def look_of(image: NDArray[np.generic]) -> tuple[float, float, float]:
+    """Brightness, contrast and sharpness of an image (h, w, c), uint8 or float in [0, 1]; see
+    `image_statistics`.
+
+    Examples
+    --------
+    >>> [round(one, 3) for one in look_of(np.full((8, 8, 1), 51, np.uint8))]
+    [0.2, 0.0, 0.0]
+    """
+    return _look(grey_of(image))
+
+
+def _look(grey: NDArray[np.float32]) -> tuple[float, float, float]:
     height, width = grey.shape
     shrunk = min(1.0, _SIDE / max(height, width))
     small = resize(
@@ -118,11 +129,16 @@ def _of(image: NDArray[np.generic]) -> tuple[float, ...]:
     contrast = float(grey.std())
     steps = [np.abs(np.diff(small, axis=axis)).mean() for axis in (0, 1) if small.shape[axis] > 1]
     sharpness = float(np.mean(steps)) / max(contrast, 1e-3) if steps else 0.0
+    return float(grey.mean()), contrast, sharpness
+
+
+def _of(image: NDArray[np.generic]) -> tuple[float, ...]:
+    grey = grey_of(image)
     # One channel after the other: over both leading axes at once it takes twenty times as long.
     ends = np.array([(one.min(), one.max()) for one in np.moveaxis(own_channels(image), 2, 0)])
     low, high = ends.T.astype(np.float32) / np.float32(255 if image.dtype == np.uint8 else 1)
     highest, reach = float(high.max()), float((high - low).max())
-    return float(grey.mean()), contrast, sharpness, _compression(grey), highest, reach
+    return *_look(grey), _compression(grey), highest, reach
 
 
 def _compression(grey: NDArray[np.float32]) -> float:

@@ -4,7 +4,7 @@ Chunk by chunk into a table, with maps of images. No torch.
 """
 
 from residua.runs.tables.chunk_files import ChunkFiles, ScoreSummary
-from residua.runs.tables.chunks import ScoringTask
+from residua.runs.tables.chunks import ScoringTask, score_rows
 from residua.runs.tables.job import ScoringJob, Workers, do_job, read_scores, sample_scores
 from residua.runs.tables.maps import write_maps
 
@@ -17,5 +17,6 @@ __all__ = [
     "do_job",
     "read_scores",
     "sample_scores",
+    "score_rows",
     "write_maps",
 ]

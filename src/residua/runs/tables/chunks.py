@@ -217,7 +217,7 @@ def score_shard(
     n = len(listing.names)
     for first in range(start, n, ROWS_A_CHUNK) or [n]:
         stop = min(first + ROWS_A_CHUNK, n)
-        chunk = _score_rows(engine, task, listing, first, stop)
+        chunk = score_rows(engine, task, listing, first, stop)
         if stop == n:
             chunk = replace(chunk.joined(task.unread(listing.quarantined)), is_last=True)
         yield chunk
@@ -272,9 +272,8 @@ def check_first(
     return settled.with_own((*listing.own, *([] if grouping is None else [DEFAULT])))
 
 
-def _score_rows(
-    engine: Engine, task: ScoringTask, listing: Listing, start: int, stop: int
-) -> Chunk:
+def score_rows(engine: Engine, task: ScoringTask, listing: Listing, start: int, stop: int) -> Chunk:
+    """The results of the images from `start` up to `stop` of a listing."""
     rows = np.arange(start, stop)
     splits = splits_of(task, listing, rows)
     wanted = rows if not task.only_test or splits is None else rows[splits == "test"]

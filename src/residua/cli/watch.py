@@ -1,0 +1,143 @@
+"""`residua watch`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from residua.cli.options import BitsOfSource, Engine, Quiet, Run
+
+
+def watch(
+    run: Run,
+    place: Annotated[
+        str,
+        typer.Argument(
+            metavar="FOLDER|-",
+            help="The folder that images arrive in, or - to read paths from standard input.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="FOLDER",
+            help="The table, a folder of Parquet files. Default: watch.parquet in RUN.",
+            show_default=False,
+        ),
+    ] = None,
+    policy: Annotated[
+        str | None,
+        typer.Option(
+            help=(
+                "Decide about blocks of images: 'fdr<=0.05' for at most 5% good parts among the"
+                " flagged, on average. Default: the threshold of the run, image by image."
+            ),
+            show_default=False,
+        ),
+    ] = None,
+    block: Annotated[
+        int, typer.Option(help="Images of a block: of a file of the table, and of --policy.")
+    ] = 1000,
+    on_flag: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CMD",
+            help=(
+                "Run this command for each flagged image, without a shell. {path}, {score},"
+                " {p_value} and {n} are filled in; without {path} the path comes last."
+            ),
+            show_default=False,
+        ),
+    ] = None,
+    post: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="Post each flagged image there as JSON.", show_default=False
+        ),
+    ] = None,
+    keep_days: Annotated[
+        float | None,
+        typer.Option(
+            metavar="DAYS",
+            help="Delete files of the table that are older. Default: keep all.",
+            show_default=False,
+        ),
+    ] = None,
+    once: Annotated[
+        bool, typer.Option("--once", help="Stop when every image that is there is scored.")
+    ] = False,
+    settle: Annotated[
+        float,
+        typer.Option(metavar="SECONDS", help="How long a file must stay as it is to be whole."),
+    ] = 1.0,
+    patience: Annotated[
+        float,
+        typer.Option(metavar="SECONDS", help="How long a file that cannot be read is waited for."),
+    ] = 30.0,
+    engine: Engine = "torch",
+    bits: BitsOfSource = None,
+    json: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write the status at the end as JSON to FILE, or to standard output with -.",
+            metavar="FILE",
+        ),
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Score images as they arrive in FOLDER, and write a row for each. Files stay where they are.
+    The watch may be killed at any time: it goes on where it was, and no image is lost or doubled.
+
+    residua watch runs/parts /line/camera-1
+
+    residua watch runs/parts /line/camera-1 --on-flag 'light --red {path}' --keep-days 90
+
+    find new/ -name '*.png' | residua watch runs/parts - --out new.parquet
+    """
+    from residua.cli.output import emit_json, is_stdout
+    from residua.cli.progress import watching
+    from residua.runs.watching import WatchOptions, watch_run
+
+    options = WatchOptions(
+        out=out,
+        policy=policy,
+        block=block,
+        on_flag=on_flag,
+        post=post,
+        keep_days=keep_days,
+        once=once,
+        settle=settle,
+        patience=patience,
+        engine=engine,
+        bits=bits,
+    )
+    with watching(quiet=quiet) as watcher:
+        status = watch_run(run, place, options, watcher=watcher)
+    if not quiet and not is_stdout(json):
+        _print(status)
+    emit_json(status, json)
+
+
+def _print(status: dict[str, Any]) -> None:
+    from residua._text import count, say
+
+    n_flagged, n_unread = status["n_flagged"], status["n_unreadable"]
+    say(f"{count(status['n_images'], 'image')} watched, {n_flagged:,} flagged: {status['table']}")
+    share = status["flagged_share_lately"]
+    if share is not None:
+        say(
+            f"Of the last {share['n']:,}, {share['value']:.1%} are flagged"
+            f" [{share['low']:.1%}, {share['high']:.1%}]."
+        )
+    say(f"Policy: {status['policy']}")
+    if n_unread:
+        say(f"{count(n_unread, 'image')} could not be read; the column unreadable says why.")
+    drift = status["drift"]
+    for alarm in drift["alarms"]:
+        say(f"{alarm['kind']}: {alarm['words']}")
+    if not any(alarm["kind"] == "drift" for alarm in drift["alarms"]):
+        say(f"No drift was found. {drift['promise']}")

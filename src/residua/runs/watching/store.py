@@ -1,0 +1,260 @@
+"""What a watch has written: whole blocks of rows as Parquet files in one folder, and beside them a
+small database with the rows of the open block, the images that are scored, and the state.
+
+One transaction holds the rows of some images, the note that they are scored, and the state after
+them. So whenever the process is killed, an image is either scored and written, or neither. A
+Parquet file is a copy of the block's rows: it is written before they leave the database.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua._files import atomic_write, ensure_folder, one_writer
+from residua.errors import BundleError, MissingExtraError, OutputError
+
+_FORMAT = "residua-watch 1"
+_DIGEST = 16
+_MERGED_FROM = 65_536
+COLUMNS = {
+    **dict.fromkeys(("n",), "int64"),
+    **dict.fromkeys(("path", "time"), "string"),
+    **dict.fromkeys(("score", "threshold", "p_value"), "float64"),
+    "anomalous": "bool_",
+    **dict.fromkeys(("mse", "mae", "ssim", "brightness", "contrast", "sharpness"), "float64"),
+    "unreadable": "string",
+}
+"""The columns of the table and their types. ``n`` counts images from 1, as they were scored."""
+Row = dict[str, Any]
+
+
+class Seen:
+    """Which paths are scored, in 8 bytes each: of a million, two coincide once in 4e7 watches."""
+
+    def __init__(self, keys: NDArray[np.uint64]) -> None:
+        self._base, self._fresh = np.sort(keys), set[int]()
+
+    def __len__(self) -> int:
+        return len(self._base) + len(self._fresh)
+
+    def add(self, names: Sequence[str]) -> None:
+        """These are scored."""
+        self._fresh.update(map(_short, names))
+        if len(self._fresh) > _MERGED_FROM:
+            fresh = np.fromiter(self._fresh, np.uint64)
+            self._base, self._fresh = np.sort(np.concatenate([self._base, fresh])), set()
+
+    def is_new(self, names: Sequence[str]) -> list[bool]:
+        """Which are not scored."""
+        keys = np.fromiter(map(_short, names), np.uint64, len(names))
+        place = np.searchsorted(self._base, keys)
+        place[place == len(self._base)] = 0
+        known = self._base[place] == keys if len(self._base) else np.zeros(len(keys), np.bool_)
+        pairs = zip(known.tolist(), keys.tolist(), strict=True)
+        return [not old and key not in self._fresh for old, key in pairs]
+
+
+class WatchStore:
+    """The folder that a watch writes. Lives in one thread, in a ``with`` block; `outbox` is for
+    another one.
+    """
+
+    def __init__(self, out: Path) -> None:
+        try:
+            import pyarrow  # noqa: F401  asked before the work begins
+        except ModuleNotFoundError:
+            raise MissingExtraError("pyarrow", "tables", "watch") from None
+        self.out = out
+        self._at = threading.local()
+        self.n_images = 0
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[WatchStore]:
+        """Keep a second writer out, and read what is there."""
+        ensure_folder(self.out, where="watch")
+        with one_writer(
+            self.out / ".lock",
+            f"{self.out}: only one watch may write a table. Another one does now. Stop it, or name"
+            " another --out.",
+        ):
+            try:
+                self._begin()
+                yield self
+            finally:
+                self.leave()
+
+    @property
+    def database(self) -> sqlite3.Connection:
+        """The connection of this thread."""
+        found: sqlite3.Connection | None = getattr(self._at, "database", None)
+        if found is None:
+            found = sqlite3.connect(self.out / ".state.sqlite", timeout=60, isolation_level=None)
+            found.execute("pragma synchronous=full")
+            self._at.database = found
+        return found
+
+    def _begin(self) -> None:
+        try:
+            self.database.executescript(
+                "begin immediate;"
+                "create table if not exists state (key text primary key, value text);"
+                "create table if not exists seen (key blob primary key) without rowid;"
+                "create table if not exists rows (n integer primary key, row text);"
+                "create table if not exists outbox (n integer primary key, event text);"
+                "commit;"
+            )
+            told = self.get("format", _FORMAT)
+        except sqlite3.DatabaseError as error:
+            raise self._unusable(error) from None
+        if told != _FORMAT:
+            raise BundleError(
+                f"{self.out}: must be the table of a watch of this version. Got {told}. Name"
+                " another --out."
+            )
+        keys = self.database.execute("select key from seen")
+        self.seen = Seen(np.fromiter((_number(key) for (key,) in keys), np.uint64))
+        self.n_images = int(self.get("n_images", 0))
+
+    def leave(self) -> None:
+        """Close the connection of this thread."""
+        found = getattr(self._at, "database", None)
+        if found is not None:
+            found.close()
+            self._at.database = None
+
+    def _unusable(self, error: Exception) -> OutputError:
+        return OutputError(
+            f"{self.out / '.state.sqlite'}: the state of the watch must be readable and writable."
+            f" Got: {error}. Free some space, or name another --out."
+        )
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All of it or nothing.
+
+        Raises
+        ------
+        OutputError
+            If the disk is full or takes no more; nothing is changed then.
+        """
+        try:
+            self.database.execute("begin immediate")
+            try:
+                yield self.database
+                self.database.execute("commit")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    self.database.execute("rollback")
+                raise
+        except sqlite3.Error as error:
+            raise self._unusable(error) from None
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """A value of the state."""
+        found = self.database.execute("select value from state where key = ?", (key,)).fetchone()
+        return default if found is None else json.loads(found[0])
+
+    def keep(
+        self,
+        rows: Sequence[Row],
+        state: dict[str, Any],
+        *,
+        changed: Sequence[Row] = (),
+        events: Sequence[Row] = (),
+    ) -> None:
+        """Take rows of images just scored, with the state after them; `changed` rows of the open
+        block are written again, and `events` wait to be told.
+        """
+        names = [row["path"] for row in rows]
+        told = {**state, "format": _FORMAT, "n_images": self.n_images + len(rows)}
+        with self.transaction() as database:
+            database.executemany("insert into seen values (?)", ((_key(name),) for name in names))
+            database.executemany(
+                "insert or replace into rows values (?, ?)",
+                ((row["n"], json.dumps(row)) for row in (*rows, *changed)),
+            )
+            database.executemany(
+                "insert or replace into state values (?, ?)",
+                ((key, json.dumps(value)) for key, value in told.items()),
+            )
+            database.executemany(
+                "insert into outbox values (?, ?)",
+                ((event["n"], json.dumps(event)) for event in events),
+            )
+        self.seen.add(names)
+        self.n_images += len(rows)
+
+    def open_rows(self) -> list[Row]:
+        """The rows of the open block, in order."""
+        found = self.database.execute("select row from rows order by n")
+        return [json.loads(row) for (row,) in found]
+
+    def write_block(self) -> int:
+        """Write the rows of the open block as a Parquet file; how many there are."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        rows = self.open_rows()
+        if not rows:
+            return 0
+        schema = pa.schema([(name, getattr(pa, kind)()) for name, kind in COLUMNS.items()])
+        table = pa.table({name: [row.get(name) for row in rows] for name in COLUMNS}, schema=schema)
+        with atomic_write(self.out / f"part-{rows[0]['n']:012d}.parquet") as file:
+            pq.write_table(table, file)
+        return len(rows)
+
+    def close_block(self) -> None:
+        """Write the block a last time, and begin the next one."""
+        if self.write_block():
+            with self.transaction() as database:
+                database.execute("delete from rows")
+
+    def drop_old(self, days: float) -> int:
+        """Delete whole blocks that were written so many days ago; how many. Their images stay
+        known, and are not scored again.
+        """
+        opened, oldest = self.open_rows()[:1], time.time() - days * 86_400
+        kept = f"part-{opened[0]['n']:012d}.parquet" if opened else ""
+        n = 0
+        for part in self.out.glob("part-*.parquet"):
+            if part.name != kept and part.stat().st_mtime < oldest:
+                part.unlink(missing_ok=True)
+                n += 1
+        return n
+
+    def outbox(self, most: int) -> list[Row]:
+        """The first events that wait to be told."""
+        found = self.database.execute("select event from outbox order by n limit ?", (most,))
+        return [json.loads(event) for (event,) in found]
+
+    def n_events(self) -> int:
+        """How many events wait."""
+        return int(self.database.execute("select count(*) from outbox").fetchone()[0])
+
+    def told(self, n: int) -> None:
+        """An event was told, or given up."""
+        with self.transaction() as database:
+            database.execute("delete from outbox where n = ?", (n,))
+
+
+def _key(name: str) -> bytes:
+    return hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=_DIGEST).digest()
+
+
+def _number(key: bytes) -> int:
+    return int.from_bytes(key[:8], "big")
+
+
+def _short(name: str) -> int:
+    return _number(_key(name))

@@ -1,0 +1,277 @@
+"""A line that is watched: every image has one row, whatever happens in between."""
+
+from __future__ import annotations
+
+import http.server
+import io
+import json
+import os
+import sys
+import threading
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from residua.errors import InputError, OutputError, PolicyError
+from residua.runs.progress import Watcher
+from residua.runs.score import score_run
+from residua.runs.watching import WatchOptions, store, telling, watch, watch_run
+from residua.runs.watching.arrivals import FolderArrivals
+from residua.runs.watching.store import WatchStore
+from runs import add_image
+
+
+@pytest.fixture
+def line(tmp_path):
+    """Nine images that have come."""
+    place = tmp_path / "line"
+    (place / "day 1").mkdir(parents=True)
+    for row in range(9):
+        add_image(place / ("day 1" if row % 2 else "") / f"{row:02d}.png", row)
+    return place
+
+
+@pytest.fixture
+def options(tmp_path):
+    def made(**more):
+        asked = {"out": tmp_path / "table", "once": True, "settle": 0, "patience": 0, **more}
+        return WatchOptions(**asked)
+
+    return made
+
+
+def table_of(options):
+    return pd.read_parquet(options.out, engine="pyarrow").sort_values("n").reset_index(drop=True)
+
+
+def test_what_arrives_is_scored_as_score_does_and_once(finished, line, options, tmp_path):
+    (line / "broken.png").write_bytes(b"no image")
+    (line / "notes.txt").write_text("no image")
+    (line / "link.png").symlink_to(line / "00.png")
+    first = watch_run(finished.path, str(line), options(block=4))
+    (line / "link.png").unlink()
+    score_run(finished.path, str(line), tmp_path / "scores.csv")
+    expected = pd.read_csv(tmp_path / "scores.csv").set_index("path").sort_index()
+    table = table_of(options())
+    assert table.n.tolist() == list(range(1, 11)) and first["n_images"] == 10
+    found = table.set_index("path").sort_index()
+    same = ["score", "threshold", "p_value", "mse", "mae", "ssim"]
+    np.testing.assert_array_equal(found[same].astype(np.float32), expected[same].astype(np.float32))
+    assert found.loc["broken.png", "unreadable"] == expected.loc["broken.png", "unreadable"]
+    assert found.anomalous.isna().sum() == first["n_unreadable"] == 1
+    add_image(line / "day 1" / "late.png", 50)
+    again = watch_run(finished.path, str(line), options(block=4))
+    assert table_of(options()).path.tolist() == [*table.path, "day 1/late.png"]
+    assert again["n_images"] == 11 and (line / "00.png").exists()
+
+
+def test_paths_on_standard_input_are_scored_once_and_a_missing_file_is_told(
+    finished, line, options, monkeypatch
+):
+    sent = [str(line / "00.png"), "", str(line / "00.png"), str(line / "gone.png")]
+    monkeypatch.setattr(sys, "stdin", io.StringIO("\n".join(sent)))
+    watch_run(finished.path, "-", options(once=False))
+    assert sorted(table_of(options()).path) == [sent[0], sent[3]]
+    assert table_of(options()).unreadable.notna().sum() == 1
+
+
+def test_a_half_written_file_is_waited_for(finished, line, options, monkeypatch):
+    whole = (line / "00.png").read_bytes()
+    (line / "slow.png").write_bytes(whole[:60])
+    naps = []
+
+    def nap(seconds):
+        naps.append(seconds)
+        if len(naps) == 2:
+            (line / "slow.png").write_bytes(whole)
+
+    monkeypatch.setattr(watch.time, "sleep", nap)
+    watch_run(finished.path, str(line), options(patience=60))
+    found = table_of(options()).set_index("path")
+    assert found.loc["slow.png", "score"] == found.loc["00.png", "score"] and len(naps) >= 2
+
+
+def test_a_file_that_changes_is_not_whole_and_an_unchanged_folder_is_not_read_again(
+    tmp_path, monkeypatch
+):
+    arrivals = FolderArrivals(tmp_path, lambda names: [True] * len(names), settle=0.05)
+    (tmp_path / "a.png").write_bytes(b"1")
+    assert arrivals.take(5) == []
+    (tmp_path / "a.png").write_bytes(b"12")
+    time.sleep(0.06)
+    assert arrivals.take(5) == []
+    time.sleep(0.06)
+    assert arrivals.take(5) == ["a.png"]
+    old = time.time() - 60
+    os.utime(tmp_path, (old, old))
+    assert list(arrivals.found()) == ["a.png"]
+    monkeypatch.setattr(os, "scandir", None)
+    assert list(arrivals.found()) == []
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def test_a_watch_that_is_killed_anywhere_loses_and_doubles_nothing(
+    finished, line, options, monkeypatch
+):
+    """At each step in turn: before and after every transaction and every file that is written."""
+    steps = {"n": 0, "at": 0}
+
+    def step():
+        steps["n"] += 1
+        if steps["n"] == steps["at"]:
+            raise Killed
+
+    def dying(function):
+        def wrapped(*given, **more):
+            step()
+            made = function(*given, **more)
+            step()
+            return made
+
+        return wrapped
+
+    for name in ("keep", "write_block", "close_block"):
+        monkeypatch.setattr(WatchStore, name, dying(getattr(WatchStore, name)))
+    monkeypatch.setattr(watch.Watch, "_finish", lambda self: None)
+    monkeypatch.setattr(watch, "_WRITE_EVERY", 0)
+    monkeypatch.setattr(watch._Looking, "batch_size", 2)
+    kills, n_added = 0, 9
+    for at in range(1, 200):
+        steps.update(n=0, at=at)
+        try:
+            watch_run(finished.path, str(line), options(block=3))
+        except Killed:
+            kills += 1
+            add_image(line / f"more{at:03d}.png", at)
+            n_added += 1
+            continue
+        break
+    table = table_of(options())
+    assert kills > 10
+    assert sorted(table.path) == sorted(str(path.relative_to(line)) for path in line.rglob("*.png"))
+    assert table.n.tolist() == list(range(1, n_added + 1))
+
+
+def test_a_full_disk_is_waited_for(finished, line, options, monkeypatch):
+    notes, naps = [], []
+    keep = WatchStore.keep
+
+    def full(self, rows, state, **more):
+        if rows and len(naps) < 2:
+            self.database.execute("pragma max_page_count=1")
+        else:
+            self.database.execute("pragma max_page_count=100000")
+        return keep(self, [{**row, "pad": "x" * 9000} for row in rows], state, **more)
+
+    monkeypatch.setattr(WatchStore, "keep", full)
+    monkeypatch.setattr(watch.time, "sleep", naps.append)
+    watch_run(finished.path, str(line), options(), watcher=Watcher(on_note=notes.append))
+    assert len(naps) >= 2 and "full" in notes[0] and "Nothing is scored until then" in notes[0]
+    assert sorted(table_of(options()).n) == list(range(1, 10))
+
+
+def test_two_watches_of_one_table_are_refused_and_so_is_a_run_that_cannot_decide(
+    finished, line, options
+):
+    with WatchStore(options().out).opened(), pytest.raises(OutputError, match="only one watch"):
+        watch_run(finished.path, str(line), options())
+    with pytest.raises(InputError, match="watch needs a folder"):
+        watch_run(finished.path, str(line / "none"), options())
+    with pytest.raises(PolicyError, match=r"needs at least 99 normal calibration images"):
+        watch_run(finished.path, str(line), options(policy="fdr<=0.01"))
+    with pytest.raises(InputError, match="--block must be at least 1"):
+        watch_run(finished.path, str(line), options(block=0))
+
+
+def test_a_policy_for_batches_decides_about_blocks(finished, line, options):
+    status = watch_run(finished.path, str(line), options(policy="fdr<=0.5", block=5))
+    table = table_of(options())
+    assert "fdr<=0.5 in blocks of 5 images. On average" in status["policy"]
+    rule = watch.batch_policy("fdr<=0.5", "test")
+    reference = finished.model().p_values
+    for _, block in table.groupby((table.n - 1) // 5):
+        decision = rule.decide(reference, block.p_value.to_numpy())
+        assert block.anomalous.tolist() == (block.score > decision.threshold).tolist()
+    assert status["n_flagged"] == table.anomalous.sum() > 0
+
+
+def flagging(finished, line, options, **more):
+    return watch_run(finished.path, str(line), options(policy="fdr<=0.9", block=9, **more))
+
+
+def test_flagged_images_are_told_to_a_command_without_a_shell(finished, line, options, tmp_path):
+    add_image(line / "a; touch evil $(id).png", 3)
+    log = tmp_path / "log"
+    code = f"import sys; open({str(log)!r}, 'a').write(sys.argv[1] + chr(10))"
+    status = flagging(finished, line, options, on_flag=f'{sys.executable} -c "{code}" {{path}}')
+    table = table_of(options())
+    told = log.read_text().splitlines()
+    assert sorted(told) == sorted(str(line / path) for path in table.path[table.anomalous])
+    assert status["telling"]["told"] == len(told) > 0 and not (tmp_path / "evil").exists()
+
+
+@pytest.mark.parametrize("answer", [200, 302])
+def test_flagged_images_are_posted_and_a_redirect_is_not_followed(
+    answer, finished, line, options, monkeypatch
+):
+    bodies = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            bodies.append((self.path, self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(answer)
+            self.send_header("Location", "/elsewhere")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setattr(telling, "ATTEMPTS", 1)
+    try:
+        url = f"http://127.0.0.1:{server.server_port}/flagged?line=1"
+        status = flagging(finished, line, options, post=url)
+    finally:
+        server.shutdown()
+        server.server_close()
+    n = int(table_of(options()).anomalous.sum())
+    assert {path for path, _ in bodies} == {"/flagged?line=1"}
+    assert status["telling"]["told" if answer == 200 else "given_up"] == n
+    assert {json.loads(body)["n"] for _, body in bodies} == set(
+        table_of(options()).n[table_of(options()).anomalous]
+    )
+
+
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://x/y", "http://u:p@x/", "example.com"])
+def test_an_address_that_is_none_is_refused(url):
+    with pytest.raises(InputError, match="--post must be an http or https address"):
+        telling.check_url(url)
+
+
+def test_old_blocks_are_deleted_and_their_images_stay_known(finished, line, options):
+    watch_run(finished.path, str(line), options(block=4))
+    status = watch_run(finished.path, str(line), options(block=4, keep_days=0))
+    assert status["n_images"] == 9 and not list(options().out.glob("part-0*1.parquet"))
+
+
+def test_names_that_are_seen_are_told_from_new_ones(monkeypatch):
+    monkeypatch.setattr(store, "_MERGED_FROM", 10)
+    seen = store.Seen(np.zeros(0, np.uint64))
+    names = [f"{row}.png" for row in range(25)]
+    for name in names:
+        assert seen.is_new([name]) == [True]
+        seen.add([name])
+    assert seen.is_new([*names, "25.png"]) == [False] * 25 + [True] and len(seen) == 25
+
+
+def test_a_state_that_is_no_database_is_told(finished, line, options):
+    options().out.mkdir()
+    (options().out / ".state.sqlite").write_bytes(b"damaged" * 1000)
+    with pytest.raises(OutputError, match="state of the watch must be readable"):
+        watch_run(finished.path, str(line), options())
