@@ -148,15 +148,17 @@ class WatchStore:
         OutputError
             If the disk is full or takes no more; nothing is changed then.
         """
+        done = False
         try:
             self.database.execute("begin immediate")
             try:
                 yield self.database
                 self.database.execute("commit")
-            except BaseException:
-                with contextlib.suppress(sqlite3.Error):
-                    self.database.execute("rollback")
-                raise
+                done = True
+            finally:
+                if not done:
+                    with contextlib.suppress(sqlite3.Error):
+                        self.database.execute("rollback")
         except sqlite3.Error as error:
             raise self._unusable(error) from None
 
