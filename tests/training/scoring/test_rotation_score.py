@@ -14,7 +14,7 @@ from residua.training.networks import ImageShape, JointNetwork, ResidualAutoenco
 from residua.training.networks.residual import pooling
 from residua.training.scoring.complexity import ExpectedError, complexity
 from residua.training.scoring.rotation_score import PARTS, RotationScorer, quarter_turn
-from residua.training.scoring.texture import N_ORIENTATIONS, orientation_histograms
+from residua.training.networks.filters import N_ORIENTATIONS, orientation_histograms
 
 _SIZE = 16
 

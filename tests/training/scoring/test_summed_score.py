@@ -6,6 +6,7 @@ import torch
 
 from residua.errors import InputError
 from residua.training.bundle import build_graph
+from residua.training.fitting.images import keep_best
 from residua.training.fitting.options import make_options
 from residua.training.networks import ImageShape
 from residua.training.recipes import make_recipe
@@ -67,8 +68,13 @@ def test_images_of_several_sizes_are_scored_one_by_one():
             assert output.error_map.shape[1:] == image.shape[2:]
 
 
-def test_training_images_that_are_looked_up_are_not_trimmed():
-    assert make_recipe("inspect", backbone="random-conv").keeps_images
-    assert not make_recipe("inspect").keeps_images
+def test_what_is_trimmed_is_chosen_by_the_part_that_holds_no_training_image(scorer):
+    assert make_recipe("inspect").keeps_images
+    assert not make_recipe("inspect", backbone="none").keeps_images
+    assert make_options("detect", recipe="inspect", backbone="random-conv", trim=0.1).trim == 0.1
     with pytest.raises(InputError, match="trim"):
-        make_options("detect", recipe="inspect", backbone="random-conv", trim=0.1)
+        make_options("detect", recipe="feature", backbone="random-conv", trim=0.1)
+    images = prepared(10, 3)
+    with torch.inference_mode():
+        trained = scorer.inner(images).score.numpy()
+    assert set(keep_best(scorer.without_memory, images, 0.2)) == set(np.argsort(trained)[:8])

@@ -205,7 +205,7 @@ def _train_again(
 ) -> TrainedModel:
     """Drop the share of the images that a short training finds worst, and train from scratch."""
     kept, kept_validation = (
-        keep_best(first.graph.scorer, some, trim) for some in (images[0], images[2])
+        keep_best(first.graph.scorer.without_memory, some, trim) for some in (images[0], images[2])
     )
     parts = ((work.fitted_on, kept), (work.validation, kept_validation))
     dropped = np.concatenate([np.delete(part.paths, rows) for part, rows in parts])

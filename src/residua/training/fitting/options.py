@@ -24,6 +24,7 @@ from residua.training.loop.processes import check_spread
 from residua.training.loop.settings import TrainingSettings, sentence_of
 from residua.training.networks.backbones import named_backbone
 from residua.training.recipes import RECIPES, make_recipe
+from residua.training.recipes.inspect import Inspect
 from residua.training.recipes.memory import Memory
 from residua.training.scoring.prepare import Aspect
 from residua.training.strategies import STRATEGIES, make_strategy
@@ -109,7 +110,8 @@ class RecipeOptions(SharedOptions):
     @model_validator(mode="after")
     def _trim_needs_scores_of_training_images(self) -> Any:
         backbone = self.recipe_options.get("backbone", NO_BACKBONE)
-        if self.trim and (self.recipe == Memory.name or backbone != NO_BACKBONE):
+        keeps = self.recipe == Memory.name or backbone != NO_BACKBONE
+        if self.trim and keeps and self.recipe != Inspect.name:
             raise ValueError(
                 "trim drops the training images that score worst, and a memory holds just those, so"
                 f" that they score lowest. Got --trim {self.trim:g} with --recipe {self.recipe}."

@@ -1,8 +1,8 @@
 """Backbones: networks that others trained, whose feature maps an autoencoder learns to reproduce.
 
 A backbone is named, so that a bundle stays data: ``lite0`` and ``lite2`` whose weights come in a
-package, ``timm:NAME`` and ``huggingface:NAME`` where those packages are installed, ``random-conv``
-as a stand-in that needs nothing, or a name that `register_backbone` was told. ``@FILE`` behind the
+package, ``timm:NAME`` and ``huggingface:NAME`` where those packages are installed, ``filters``
+for which nothing was learnt, ``random-conv`` as a stand-in, or a name that `register_backbone` was told. ``@FILE`` behind the
 name of timm, ``@FOLDER`` behind that of Hugging Face says where weights lie on this machine. What
 values a backbone takes is known here too, and is no option of the recipe.
 """
@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from residua.errors import InputError, MissingExtraError
+from residua.training.networks.filters import PlainFilters
 from residua.training.networks.lite import LITE, EfficientNetLite, load_lite
 from residua.training.networks.local_weights import folder_sha256, load_local
 from residua.training.networks.maps import take_size
@@ -79,6 +80,7 @@ class _Known(NamedTuple):
 
 
 _REGISTERED: dict[str, _Known] = {
+    "filters": _Known(PlainFilters, PLAIN),
     "random-conv": _Known(RandomConv),
     **{
         name: _Known(lambda lite=lite: EfficientNetLite(lite), PLAIN)  # type: ignore[misc]

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Annotated, Any, ClassVar, NamedTuple
 
 import torch
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
@@ -67,8 +67,8 @@ class Inspect(Recipe):
     gradients, focal cross-entropy in which small defects weigh more a pixel, and one minus Dice's
     coefficient. ``defects`` is the share of the crops that get any, ``families`` the kinds;
     ``crop`` is their side at most. ``latent`` is the number of maps at the lowest level, six times
-    ``width`` unless said. With a ``backbone`` the score is the sum of this and of what the recipe
-    `memory` says with it.
+    ``width`` unless said. The score is the sum of this and of what the recipe `memory` says with
+    ``backbone``: filters for which nothing was learnt unless said; None leaves it out.
     """
 
     name: ClassVar[str] = "inspect"
@@ -99,7 +99,10 @@ class Inspect(Recipe):
     segmentation: float = Field(default=3.0, ge=0)
     overlap: float = Field(default=0.5, ge=0)
     parts: Annotated[tuple[Part, ...], AfterValidator(_CHECK)] = PARTS
-    backbone: Annotated[str, AfterValidator(check_backbone)] | None = None
+    backbone: Annotated[
+        Annotated[str, AfterValidator(check_backbone)] | None,
+        BeforeValidator(lambda name: None if name == "none" else name),
+    ] = "filters"
 
     @property
     def keeps_images(self) -> bool:

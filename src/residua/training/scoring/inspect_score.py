@@ -20,7 +20,7 @@ from residua.training.scoring.image_list import Images, every, n_pixels
 from residua.training.scoring.places import Places, highest, tamed
 from residua.training.scoring.scorer import Scorer, ScorerOutput, View, add_buffers
 from residua.training.scoring.separation import separations
-from residua.training.scoring.texture import Texture
+from residua.training.networks.filters import Texture
 from residua.training.synthesis import Draws, Family, add_one_defect, smooth, standardise
 from residua.training.synthesis.smoothing import resized
 
@@ -90,7 +90,7 @@ class InspectScorer(Scorer):
     (.3%). ``features``: the distance of the encoder's features, whitened, to the nearest of 1,000
     of training images and their mirror images (2%). ``texture``: the same of filters for which
     nothing was learnt (30%); see `residua.training.scoring.density` and
-    `residua.training.scoring.texture`. ``whole`` and ``quarters``: the Mahalanobis distance of what
+    `residua.training.networks.filters`. ``whole`` and ``quarters``: the Mahalanobis distance of what
     these filters say, averaged over the image and over each quarter of it; they have no place in
     the map, which is the sum of the others.
 

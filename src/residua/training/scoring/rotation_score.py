@@ -19,7 +19,7 @@ from residua.training.scoring.density import centre_and_whitening
 from residua.training.scoring.image_list import Images, chunks_of, every
 from residua.training.scoring.scorer import Scorer, ScorerOutput, add_buffers, in_float32
 from residua.training.scoring.separation import separations
-from residua.training.scoring.texture import N_ORIENTATIONS, orientation_histograms
+from residua.training.networks.filters import N_ORIENTATIONS, orientation_histograms
 from residua.training.synthesis import Draws, make_anomalies
 
 HeadlessPart = Literal[

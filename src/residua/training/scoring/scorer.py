@@ -81,6 +81,11 @@ class Scorer(nn.Module, ABC):
         """What `fit` decided by the images, in words; empty where it decides nothing."""
         return ""
 
+    @property
+    def without_memory(self) -> Scorer:
+        """What scores training images as it does others, where the rest holds parts of them."""
+        return self
+
     @abstractmethod
     def forward(self, images: Tensor) -> ScorerOutput:
         """Score prepared images, float32 (batch, channels, height, width) in [0, 1]."""

@@ -44,6 +44,11 @@ class SummedScorer(ScorerAround):
         )
 
     @property
+    def without_memory(self) -> Scorer:
+        """What was trained: a memory of its training images holds the worst of them."""
+        return self.inner
+
+    @property
     def decided(self) -> str:
         """What the memory decided."""
         return self.memory.decided

@@ -14,8 +14,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from residua.training.scoring.scorer import in_float32
-
 CELL = 8  # pixels
 _LEVELS = (2, 4, 8)  # the image is seen at these fractions of its size
 _DIRECTIONS = 6
@@ -46,15 +44,15 @@ class Texture(nn.Module):
             1 + sum(_DIRECTIONS * (2 if level < CELL else 1) + 2 for level in _LEVELS)
         )
 
-    @in_float32
     def forward(self, images: Tensor) -> Tensor:
         """(batch, channels, height, width) to (batch, n_features, height / 8, width / 8)."""
         height, width = images.shape[-2:]
-        plain = images.reshape(-1, 1, height, width)  # channels one by one
-        found = [F.avg_pool2d(plain, CELL)]
-        for level in _LEVELS:
-            found += self._seen_at(F.avg_pool2d(plain, level), CELL // level)
-        maps = torch.cat(found, dim=1)
+        with torch.autocast(images.device.type, enabled=False):
+            plain = images.float().reshape(-1, 1, height, width)  # channels one by one
+            found = [F.avg_pool2d(plain, CELL)]
+            for level in _LEVELS:
+                found += self._seen_at(F.avg_pool2d(plain, level), CELL // level)
+            maps = torch.cat(found, dim=1)
         return maps.reshape(images.shape[0], self.n_features, height // CELL, width // CELL)
 
     def _seen_at(self, images: Tensor, cell: int) -> list[Tensor]:
@@ -72,6 +70,22 @@ class Texture(nn.Module):
             for one in strengths
         ]
         return [one.clamp(min=_LEAST).log() for one in (*averaged, extremes)]
+
+
+class PlainFilters(nn.Module):
+    """`Texture` of the brightness, and two means of colour, as a backbone: no weights, any size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texture = Texture(1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Colour images (batch, 3, height, width) in [0, 1] to maps of an eighth of their size."""
+        height, width = images.shape[-2:]
+        padded = F.pad(images, (0, -width % CELL, 0, -height % CELL), mode="replicate")
+        grey = padded.mean(1, keepdim=True)
+        colour = F.avg_pool2d(padded[:, :2] - grey, CELL)
+        return torch.cat([self.texture(grey), colour], dim=1)
 
 
 def _filters() -> Tensor:

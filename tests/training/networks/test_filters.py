@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from residua.training.scoring.texture import Texture
+from residua.training.networks.filters import PlainFilters, Texture
 
 DIRECTIONS = 6
 
@@ -61,3 +61,11 @@ def test_channels_are_told_apart_and_sizes_need_not_be_square():
     answers = Texture(3)(colour)
     assert answers.shape == (2, 3 * Texture(1).n_features, 8, 10)
     assert torch.allclose(answers[:, : Texture(1).n_features], Texture(1)(colour[:, :1]), atol=1e-5)
+
+
+def test_as_a_backbone_they_see_colour_and_any_size():
+    grey = torch.rand(1, 1, 30, 41).expand(-1, 3, -1, -1)
+    red = grey * torch.tensor([1.0, 0.5, 0.5]).view(1, 3, 1, 1)
+    backbone = PlainFilters()
+    assert backbone(grey).shape == (1, Texture(1).n_features + 2, 4, 6)
+    assert backbone(grey)[:, -2:].abs().max() < 1e-6 < backbone(red)[:, -2:].abs().min()
