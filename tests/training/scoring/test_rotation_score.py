@@ -11,10 +11,10 @@ from sklearn.covariance import LedoitWolf
 from torch.nn import functional as F
 
 from residua.training.networks import ImageShape, JointNetwork, ResidualAutoencoder
+from residua.training.networks.filters import N_ORIENTATIONS, orientation_histograms
 from residua.training.networks.residual import pooling
 from residua.training.scoring.complexity import ExpectedError, complexity
 from residua.training.scoring.rotation_score import PARTS, RotationScorer, quarter_turn
-from residua.training.networks.filters import N_ORIENTATIONS, orientation_histograms
 
 _SIZE = 16
 

@@ -2,9 +2,9 @@
 
 A backbone is named, so that a bundle stays data: ``lite0`` and ``lite2`` whose weights come in a
 package, ``timm:NAME`` and ``huggingface:NAME`` where those packages are installed, ``filters``
-for which nothing was learnt, ``random-conv`` as a stand-in, or a name that `register_backbone` was told. ``@FILE`` behind the
-name of timm, ``@FOLDER`` behind that of Hugging Face says where weights lie on this machine. What
-values a backbone takes is known here too, and is no option of the recipe.
+for which nothing was learnt, ``random-conv`` as a stand-in, or a name that `register_backbone` was
+told. ``@FILE`` behind the name of timm, ``@FOLDER`` behind that of Hugging Face says where weights
+lie on this machine. What values a backbone takes is known here too, and is no option of the recipe.
 """
 
 from __future__ import annotations

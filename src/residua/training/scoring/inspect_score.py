@@ -13,6 +13,7 @@ from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from residua.errors import InputError
+from residua.training.networks.filters import Texture
 from residua.training.networks.skip import STRIDE, SkipNetwork
 from residua.training.scoring.density import Gaussian, Nearest, some_vectors
 from residua.training.scoring.error_maps import gradient_dissimilarity
@@ -20,7 +21,6 @@ from residua.training.scoring.image_list import Images, every, n_pixels
 from residua.training.scoring.places import Places, highest, tamed
 from residua.training.scoring.scorer import Scorer, ScorerOutput, View, add_buffers
 from residua.training.scoring.separation import separations
-from residua.training.networks.filters import Texture
 from residua.training.synthesis import Draws, Family, add_one_defect, smooth, standardise
 from residua.training.synthesis.smoothing import resized
 
@@ -90,9 +90,9 @@ class InspectScorer(Scorer):
     (.3%). ``features``: the distance of the encoder's features, whitened, to the nearest of 1,000
     of training images and their mirror images (2%). ``texture``: the same of filters for which
     nothing was learnt (30%); see `residua.training.scoring.density` and
-    `residua.training.networks.filters`. ``whole`` and ``quarters``: the Mahalanobis distance of what
-    these filters say, averaged over the image and over each quarter of it; they have no place in
-    the map, which is the sum of the others.
+    `residua.training.networks.filters`. ``whole`` and ``quarters``: the Mahalanobis distance of
+    what these filters say, averaged over the image and over each quarter of it; they have no place
+    in the map, which is the sum of the others.
 
     Parts that say where are smoothed and standardised on held-out normals by place. All are
     standardised as an image's score, where what lies far out counts by its logarithm, so that no

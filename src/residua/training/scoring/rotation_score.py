@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from residua.training.networks import JointNetwork
+from residua.training.networks.filters import N_ORIENTATIONS, orientation_histograms
 from residua.training.networks.residual import pooling
 from residua.training.scoring import error_maps
 from residua.training.scoring.complexity import ExpectedError, complexity
@@ -19,7 +20,6 @@ from residua.training.scoring.density import centre_and_whitening
 from residua.training.scoring.image_list import Images, chunks_of, every
 from residua.training.scoring.scorer import Scorer, ScorerOutput, add_buffers, in_float32
 from residua.training.scoring.separation import separations
-from residua.training.networks.filters import N_ORIENTATIONS, orientation_histograms
 from residua.training.synthesis import Draws, make_anomalies
 
 HeadlessPart = Literal[
