@@ -35,6 +35,7 @@ from residua.training.fitting.options import AUTO, FitOptions, make_options, opt
 from residua.training.fitting.session import FitSession, Fitted
 from residua.training.fitting.splits import normals_of
 from residua.training.fitting.targets import images_of
+from residua.training.loop.own_augmentations import OWN, known, named
 from residua.training.loop.settings import Precision
 from residua.training.recipes import Recipe, make_recipe
 from residua.training.scoring.engine import Scores, encode_images
@@ -75,8 +76,12 @@ class ImageEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     trim : float
         Share of the training images, at most a half, that is dropped as the worst after a short
         first training.
-    batch_size, learning_rate, patience, precision, augment, threads
+    batch_size, learning_rate, patience, precision, threads
         See `residua.training.loop.settings.TrainingSettings`.
+    augment : tuple of names and callables, or one of them
+        ``flip``, ``shift``, ``crop``, ``brightness``; a function of your own that gets a batch
+        (n, channels, height, width) in [0, 1] and a ``torch.Generator``, and gives the same; or a
+        transform of torchvision, kornia or albumentations. A model keeps their names alone.
     seed : int
         The same seed, data and machine give the same scores.
     """
@@ -99,7 +104,7 @@ class ImageEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         learning_rate: float | None = None,
         patience: int | None = None,
         precision: Precision = "auto",
-        augment: tuple[str, ...] = (),
+        augment: Any = (),
         trim: float = 0.0,
         threads: int | None = None,
         seed: int = 0,
@@ -307,6 +312,7 @@ class ImageEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def _options(self) -> FitOptions:
         """What the constructor asked for, in the declaration that the command has too."""
         given = self.get_params(deep=False)
+        given["augment"], _ = named(given["augment"])
         recipe = given.get("recipe")
         if isinstance(recipe, Recipe):
             given |= {
@@ -326,7 +332,9 @@ class ImageEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         options = self._options()
         if isinstance(recipe, Recipe) and getattr(self, "backbone", None) is not None:
             session = FitSession(recipe=make_recipe(recipe.name, **options.recipe_options))
-        fitted = fit(options, train, calibration, session)
+        _, own = named(self.augment)
+        with known(own):
+            fitted = fit(options, train, calibration, session)
         if recipe == AUTO:  # `options` say plain where a latent size was given with it
             fitted = replace(fitted, bundle=fitted.bundle.noting(left_to_auto=True))
         self._take(fitted.bundle)
@@ -340,7 +348,13 @@ class ImageEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         elif hasattr(self, "n_features_in_"):
             del self.n_features_in_
         self.history_ = fitted.trained.history
-        self.notes_ = fitted.notes
+        self.notes_ = (
+            *fitted.notes,
+            *(
+                f"augmentation {name.removeprefix(OWN)}: its name alone is kept with the model"
+                for name in own
+            ),
+        )
         return fitted
 
     def _take(self, bundle: Bundle) -> None:

@@ -53,7 +53,7 @@ class AutoencoderClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[mi
     multilabel : bool, optional
         Whether a 0/1 matrix of labels names several at once; None: it does unless every row has
         exactly one 1.
-    augment : "auto" or names
+    augment : "auto", or names and callables as for the other estimators
         "auto": shifts by up to a tenth, and mirroring where the labels show that it helps.
     mirrored : bool, optional
         Whether probabilities are means over the image and its mirror image, at the cost of a second
@@ -102,7 +102,7 @@ class AutoencoderClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[mi
         learning_rate: float | None = None,
         patience: int | None = None,
         precision: Precision = "auto",
-        augment: Literal["auto"] | tuple[str, ...] = "auto",
+        augment: Any = "auto",
         threads: int | None = None,
         seed: int = 0,
     ) -> None:

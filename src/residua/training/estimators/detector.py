@@ -109,7 +109,7 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
         learning_rate: float | None = None,
         patience: int | None = None,
         precision: Precision = "auto",
-        augment: tuple[str, ...] = (),
+        augment: Any = (),
         trim: float = 0.0,
         threads: int | None = None,
         seed: int = 0,

@@ -5,15 +5,14 @@ Each image of a batch changes in its own way, drawn from a seeded generator.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from residua.errors import InputError
-
-Augmentation = Callable[[Tensor, Generator], Tensor]
+from residua.training.loop.own_augmentations import Augmentation, find
 
 
 def flip(images: Tensor, generator: Generator) -> Tensor:
@@ -49,13 +48,13 @@ AUGMENTATIONS: dict[str, Augmentation] = {
 def augment(images: Tensor, names: Sequence[str], generator: Generator) -> Tensor:
     """Apply the named augmentations in order."""
     for name in names:
-        images = AUGMENTATIONS[name](images, generator)
+        images = (find(name) or AUGMENTATIONS[name])(images, generator)
     return images
 
 
 def check_names(names: Sequence[str]) -> None:
     """Refuse augmentations that do not exist."""
-    unknown = [name for name in names if name not in AUGMENTATIONS]
+    unknown = [name for name in names if find(name) is None and name not in AUGMENTATIONS]
     if unknown:
         raise InputError(
             f"augment: each name must be one of {', '.join(AUGMENTATIONS)}. Got"
