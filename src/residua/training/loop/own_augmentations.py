@@ -41,7 +41,8 @@ def named(given: Any) -> tuple[Any, dict[str, Augmentation]]:
     several = given if isinstance(given, (list, tuple)) else (given,)
     if not any(callable(one) for one in several):
         return given, {}
-    names, own = [], {}
+    names: list[Any] = []
+    own: dict[str, Augmentation] = {}
     for one in several:
         name = one
         if callable(one):
