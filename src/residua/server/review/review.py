@@ -8,6 +8,7 @@ import os
 import shutil
 import time as clock
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
@@ -38,6 +39,7 @@ from residua.server.review.queue import Queue, draw_key, order_images
 from residua.server.review.rates import Rate, defect_rate
 
 View = Literal["open", "second", "disagree", "mine"]
+VIEWS: tuple[View, ...] = ("open", "second", "disagree", "mine")
 AHEAD = 3  # images that a reviewer is given to look at next
 _HELD_SECONDS = 90.0
 _SCORES = "scores.csv"
@@ -150,9 +152,12 @@ class Review:
             self._held |= dict.fromkeys(found, (reviewer, clock.monotonic()))
         return found
 
-    def n_of(self, reviewer: str, view: View) -> int:
-        """How many images a view holds."""
-        return sum(self._is_wanted(item, reviewer, view) for item in self.items)
+    def n_of_views(self, reviewer: str) -> dict[View, int]:
+        """How many images each view holds for a reviewer."""
+        found = Counter(
+            view for item in self.items for view in VIEWS if self._is_wanted(item, reviewer, view)
+        )
+        return {view: found[view] for view in VIEWS}
 
     def n_flagged(self) -> int:
         """Images above the threshold."""
@@ -190,14 +195,12 @@ class Review:
         return defect_rate(answered if is_all else drawn, flagged=flagged, n_images=n_images)
 
     def _is_wanted(self, item: Item, reviewer: str, view: View) -> bool:
-        said = self.book.answers.get(item.path, {})
-        if view == "open":
-            return not said
-        if view == "mine":
-            return reviewer in said
-        if view == "second":
-            return bool(said) and reviewer not in said
-        return self.book.verdict(item.path).disagree
+        said = self.book.answers.get(item.path)
+        if said is None:
+            return view == "open"
+        if view in ("mine", "second"):
+            return (reviewer in said) == (view == "mine")
+        return view == "disagree" and len(said) > 1 and self.book.verdict(item.path).disagree
 
     def _is_held(self, item: Item, reviewer: str, view: View) -> bool:
         who, since = self._held.get(item.id, (reviewer, 0.0))

@@ -183,7 +183,7 @@ def review_routes(routes: APIRouter, service: Service, review: Review) -> None:
 
 
 def _state(review: Review, reviewer: str, view: View, after: str | None = None) -> ReviewState:
-    told = review.reviewed
+    told, views = review.reviewed, review.n_of_views(reviewer)
     return ReviewState(
         source=told.source,
         folder=str(review.book.folder),
@@ -194,14 +194,9 @@ def _state(review: Review, reviewer: str, view: View, after: str | None = None) 
         n_flagged=review.n_flagged(),
         n_flagged_open=review.n_flagged_open(),
         n_asked=len(review.items),
-        n_answered=len(review.items) - review.n_of(reviewer, "open"),
+        n_answered=len(review.items) - views["open"],
         random_share=told.random_share,
-        views=Counts(
-            open=review.n_of(reviewer, "open"),
-            second=review.n_of(reviewer, "second"),
-            disagree=review.n_of(reviewer, "disagree"),
-            mine=review.n_of(reviewer, "mine"),
-        ),
+        views=Counts.model_validate(views),
         images=review.next_images(reviewer, view, after),
         kinds=review.book.kinds(),
         reviewers=review.book.reviewers(),
