@@ -42,7 +42,8 @@ def table(client: httpx.Client) -> list[dict[str, str]]:
 
 
 def test_an_image_is_shown_answered_and_taken_back(reopen, reviewing):
-    with reviewing(reopen()) as client:
+    review = reopen()
+    with reviewing(review) as client:
         first = state(client)["images"][0]
         shown = client.get(f"/v1/review/images/{first}", params={"reviewer": "anna"}).json()
         assert shown["flagged"]
@@ -52,6 +53,9 @@ def test_an_image_is_shown_answered_and_taken_back(reopen, reviewing):
         told = say(client, first, "defect", kind="corner", note="top left")
         assert (told["n_answered"], told["kinds"]) == (1, ["corner"])
         assert first not in told["images"]
+        assert told["n_trained"] > 0
+        assert shown["part"] in {"train", "validation", "calibration", "test"}
+        assert told["command"].startswith(f"residua learn {review.run} ")
         assert table(client)[0]["note"] == "top left"
         undone = client.post("/v1/review/undo", json={"reviewer": "anna"}).json()
         assert (undone["back"], undone["n_answered"]) == (first, 0)
@@ -152,6 +156,7 @@ def test_an_image_that_cannot_be_read_any_more_is_said_and_can_be_skipped(
     for name in ("a.png", "b.png"):
         (photos / name).write_bytes(encoded(blobs(1, seed=ord(name[0]))[0]))
     review = open_review(run, str(photos), model, folder=tmp_path / "other")
+    assert (review.n_trained(), review.items[0].part) == (0, None)
     (photos / review.items[0].path).write_bytes(b"no image")
     with reviewing(review) as client:
         first, second = state(client)["images"]

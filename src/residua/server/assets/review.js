@@ -33,7 +33,11 @@
     byId("notice").hidden = !notice;
     if (response.ok) return response;
     const problem = await response.json().catch(() => ({message: `The server answered ${response.status}.`}));
-    if (response.status === 401) { byId("token-form").hidden = false; byId("token").focus(); }
+    if (response.status === 401) {
+      byId("token-form").hidden = false;
+      byId("token").focus();
+      throw new Error(token ? "That is not the server's token." : "Give the server's token first.");
+    }
     throw new Error(problem.message);
   }
   const told = async (...asked) => (await ask(...asked)).json();
@@ -136,10 +140,11 @@
     byId("rates-words").textContent = state.random_share
       ? `Counted from the ${percent(state.random_share)} of images that are drawn at random, so that it holds for all images here; 95% intervals. Other answers do not count: those images were picked.`
       : "No image is drawn at random, so no rate can be told. Start the server with --random-share 0.2.";
+    if (state.n_trained) byId("rates-words").append(` The model was trained on ${number(state.n_trained)} of these images, so it is right more often here than on new ones.`);
     const names = Object.entries(state.reviewers).map(([name, n]) => `${name} ${number(n)}`);
     byId("reviewers").textContent = (names.length ? `Answered: ${names.join(", ")}.` : "Nobody has answered yet.") + (views.disagree ? ` Reviewers disagree on ${count(views.disagree, "image")}. What one calls good and another a defect teaches nothing until somebody changes an answer.` : "");
     byId("table").textContent = `${state.folder}/corrections.csv`;
-    byId("command").textContent = `residua learn ${state.run} ${state.folder}/corrections.csv --out ${state.run}-2`;
+    byId("command").textContent = state.command;
   }
 
   function rateBar(rate) {

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shlex import quote
 from typing import Any, Literal
 
 import numpy as np
@@ -43,6 +44,7 @@ VIEWS: tuple[View, ...] = ("open", "second", "disagree", "mine")
 AHEAD = 3  # images that a reviewer is given to look at next
 _HELD_SECONDS = 90.0
 _SCORES = "scores.csv"
+_TRAINED = ("train", "validation")
 _SCALED_BY = 8  # images
 
 
@@ -61,12 +63,16 @@ class Item:
 
 @dataclass(frozen=True)
 class Table:
-    """What the table of scores says of all images, and the paths of those in the queue."""
+    """What the table of scores says of all images, and those in the queue.
+
+    `n_trained` of all images trained the model.
+    """
 
     flagged: NDArray[np.bool_]
     readable: NDArray[np.bool_]
     queue: Queue
     items: tuple[Item, ...]
+    n_trained: int
 
 
 class Review:
@@ -78,8 +84,10 @@ class Review:
         table: Table,
         encoded: EncodedImages,
         reviewed: Reviewed,
+        run: str,
     ) -> None:
         self.book, self.reviewed, self.items = book, reviewed, table.items
+        self.run = run
         self._table, self._encoded = table, encoded
         self._places = {item.id: place for place, item in enumerate(table.items)}
         self._held: dict[str, tuple[str, float]] = {}
@@ -96,11 +104,15 @@ class Review:
 
     def next_step(self) -> str:
         """How much has been said, and the command that learns from it."""
-        n, run = len(self.book.answers), self.reviewed.run
         return (
-            f"{count(n, 'image')} answered. Learn from them:\n"
-            f"  residua learn {run} {self.book.table} --out {run}-2"
+            f"{count(len(self.book.answers), 'image')} answered. Learn from them:\n  {self.command}"
         )
+
+    @property
+    def command(self) -> str:
+        """The command that learns from the answers, with paths as they were named."""
+        run, table, out = map(quote, (self.run, str(self.book.table), f"{self.run.rstrip('/')}-2"))
+        return f"residua learn {run} {table} --out {out}"
 
     def item(self, image: str) -> Item | None:
         """The image of the queue with this id."""
@@ -166,6 +178,10 @@ class Review:
     def n_images(self) -> int:
         """Images with a score."""
         return int(self._table.readable.sum())
+
+    def n_trained(self) -> int:
+        """Images that trained the model."""
+        return self._table.n_trained
 
     def n_flagged_open(self) -> int:
         """Flagged images that nobody has answered."""
@@ -276,8 +292,8 @@ def open_review(
                 f"{source}: a review must have an image to ask about. Got none that can be read as"
                 " a file. Name a folder with images, or a manifest."
             )
-        table = Table(table.flagged, table.readable, table.queue, items)
-        review = Review(Book(place), table, encoded, reviewed)
+        table = replace(table, items=items)
+        review = Review(Book(place), table, encoded, reviewed, str(run))
         review.ceiling = model.ceiling or _ceiling(review, model)
         review.until_closed(stack.pop_all())
         return review
@@ -299,9 +315,13 @@ def _ceiling(review: Review, model: ServedModel) -> float | None:
 
 @dataclass(frozen=True)
 class Files:
-    """The images of a source that are files: the folder they lie in, their names, their content."""
+    """The images of a source that are files, in the folder `root`.
+
+    `is_own` says that the run was fitted on this source.
+    """
 
     root: Path
+    is_own: bool
     names: Sequence[str] | NDArray[Any]
     content: EncodedImages
 
@@ -327,7 +347,7 @@ def _listed(source: str, origin: Origin, *, is_rooted: bool) -> Files:
             f"{source}: the images of a review must be files of their own, which corrections can"
             f" name. Got {listing.kind}. Name a folder with images, or a manifest."
         )
-    return Files(root, listing.names, listing.content)
+    return Files(root, is_own, listing.names, listing.content)
 
 
 def _begin(place: Path, reviewed: Reviewed, watcher: Watcher) -> None:
@@ -350,7 +370,9 @@ def _begin(place: Path, reviewed: Reviewed, watcher: Watcher) -> None:
 def _table(place: Path, share: float, files: Files, model: ServedModel, watcher: Watcher) -> Table:
     """The queue by a table of scores, which is read piece by piece: only its paths are held."""
     columns = array("f"), array("b"), array("Q")
+    n_trained = 0
     for row in _rows(place):
+        n_trained += files.is_own and row["split"] in _TRAINED
         columns[0].append(float(row["score"] or "nan"))
         columns[1].append(row["anomalous"] == "true")
         columns[2].append(draw_key(row["path"]))
@@ -371,11 +393,11 @@ def _table(place: Path, share: float, files: Files, model: ServedModel, watcher:
             score=float(scores[row]),
             is_flagged=bool(flagged[row]),
             why=why,
-            part=told[row][1],
+            part=told[row][1] if files.is_own else None,
         )
         for row, why in zip(queue.rows, queue.why, strict=True)
     )
-    return Table(flagged, np.isfinite(scores), queue, items)
+    return Table(flagged, np.isfinite(scores), queue, items, n_trained)
 
 
 def _rows(place: Path) -> Iterator[dict[str, Any]]:

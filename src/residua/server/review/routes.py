@@ -65,12 +65,12 @@ class ReviewState(Record):
 
     source: str
     folder: str
-    run: str
-    root: str
+    command: str
     threshold: float
     n_images: int
     n_flagged: int
     n_flagged_open: int
+    n_trained: int
     n_asked: int
     n_answered: int
     random_share: float
@@ -187,12 +187,12 @@ def _state(review: Review, reviewer: str, view: View, after: str | None = None) 
     return ReviewState(
         source=told.source,
         folder=str(review.book.folder),
-        run=told.run,
-        root=told.root,
+        command=review.command,
         threshold=told.threshold,
         n_images=review.n_images(),
         n_flagged=review.n_flagged(),
         n_flagged_open=review.n_flagged_open(),
+        n_trained=review.n_trained(),
         n_asked=len(review.items),
         n_answered=len(review.items) - views["open"],
         random_share=told.random_share,
