@@ -9,6 +9,7 @@ import os
 import sys
 import threading
 import time
+from datetime import datetime
 
 import numpy as np
 import pandas as pd
@@ -275,3 +276,29 @@ def test_a_state_that_is_no_database_is_told(finished, line, options):
     (options().out / ".state.sqlite").write_bytes(b"damaged" * 1000)
     with pytest.raises(OutputError, match="state of the watch must be readable"):
         watch_run(finished.path, str(line), options())
+
+
+def test_each_period_gets_a_report_of_its_images(finished, line, options, monkeypatch):
+    noon = 1_700_000_000 // 3600 * 3600.0
+    now = [noon + 60]
+    monkeypatch.setattr(watch.time, "time", lambda: now[0])
+    monkeypatch.setattr(
+        watch,
+        "datetime",
+        type("Clock", (datetime,), {"now": lambda zone: datetime.fromtimestamp(now[0], zone)}),
+    )
+    watch_run(finished.path, str(line), options(every="1h"))
+    (line / "00.png").unlink()
+    now[0] += 3600
+    add_image(line / "<late>.png", 50)
+    watch_run(finished.path, str(line), options(every="1h"))
+    reports = options().out.with_name("table.reports")
+    first, second = (json.loads(path.read_text()) for path in sorted(reports.glob("*.json")))
+    assert (first["n_images"], second["n_images"]) == (9, 1)
+    assert second["most_anomalous"][0]["path"] == "<late>.png"
+    assert first["flagged_share"]["n"] == 9 and first["drift"]["alarms_of_this_period"] == []
+    page = sorted(reports.glob("*.html"))[1].read_text()
+    assert "&lt;late&gt;.png" in page and "<late>" not in page and 'src="data:image/png' in page
+    assert len(pd.read_parquet(options().out)) == 10
+    with pytest.raises(InputError, match="--every must be a number of minutes, hours or days"):
+        watch_run(finished.path, str(line), options(every="soon"))

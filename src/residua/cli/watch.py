@@ -67,6 +67,14 @@ def watch(
             show_default=False,
         ),
     ] = None,
+    every: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PERIOD",
+            help="Write a report of each period, such as 8h or 1d, as HTML and JSON.",
+            show_default=False,
+        ),
+    ] = None,
     once: Annotated[
         bool, typer.Option("--once", help="Stop when every image that is there is scored.")
     ] = False,
@@ -114,6 +122,7 @@ def watch(
         patience=patience,
         engine=engine,
         bits=bits,
+        every=every,
     )
     with watching(quiet=quiet) as watcher:
         status = watch_run(run, place, options, watcher=watcher)

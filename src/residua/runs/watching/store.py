@@ -235,6 +235,25 @@ class WatchStore:
                 n += 1
         return n
 
+    def rows_between(self, start: str, end: str) -> dict[str, list[Any]]:
+        """The rows whose time lies from `start` up to `end`, as columns; of the files."""
+        return self._read([("time", ">=", start), ("time", "<", end)])
+
+    def rows_of(self, first: int, last: int) -> list[Row]:
+        """The rows of the images from `first` to `last`, in order; those that are kept."""
+        found = self._read([("n", ">=", first), ("n", "<=", last)])
+        return [dict(zip(found, cells, strict=True)) for cells in zip(*found.values(), strict=True)]
+
+    def _read(self, within: list[tuple[str, str, Any]]) -> dict[str, list[Any]]:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        parts = sorted(self.out.glob("part-*.parquet"))
+        read = [pq.read_table(part, filters=within) for part in parts]
+        if not read:
+            return {name: [] for name in COLUMNS}
+        return dict(pa.concat_tables(read).to_pydict())
+
     def outbox(self, most: int) -> list[Row]:
         """The first events that wait to be told."""
         found = self.database.execute("select event from outbox order by n limit ?", (most,))

@@ -31,13 +31,14 @@ from residua.runs.watching import telling
 from residua.runs.watching.arrivals import Arrivals, FolderArrivals, StreamArrivals
 from residua.runs.watching.calibration import open_drift
 from residua.runs.watching.drift import LOOKS, DriftWatch
+from residua.runs.watching.shift_report import ShiftReports, parse_period
 from residua.runs.watching.store import COLUMNS, Row, WatchStore
 from residua.thresholds import batch_policy
 from residua.thresholds.false_discoveries import FalseDiscoveries
 
 BLOCK = 1_000
 _POLL, _WRITE_EVERY, _TELL_EVERY, _CLEAN_EVERY = 0.2, 60.0, 60.0, 3_600.0
-_STATUS_EVERY = 5.0
+_STATUS_EVERY, _REPORT_EVERY = 5.0, 30.0
 _LATELY = 1_000
 _LONGEST_WAIT = 60.0
 
@@ -49,7 +50,8 @@ class WatchOptions:
     ``out`` is the folder of the table; None: ``watch.parquet`` in the run. ``policy`` decides about
     blocks of ``block`` images; None: the run's threshold decides about each image. ``on_flag`` is a
     command and ``post`` an address that is told of flagged images. Blocks older than ``keep_days``
-    are deleted. With ``once``, the watch ends when no image is left.
+    are deleted. With ``once``, the watch ends when no image is left. Each period of ``every``, such
+    as ``8h``, gets a report.
     """
 
     out: Path | None = None
@@ -63,6 +65,7 @@ class WatchOptions:
     patience: float = 30.0
     engine: str = REFERENCE
     bits: int | None = None
+    every: str | None = None
 
     def check(self) -> None:
         """Refuse what cannot be, before anything is opened."""
@@ -112,6 +115,7 @@ class Watch:
     options: WatchOptions
     note: Callable[[str], None]
     rule: FalseDiscoveries | None = None
+    reports: ShiftReports | None = None
     counts: dict[str, int] = field(default_factory=dict)
     lately: list[list[float]] = field(default_factory=list)
     block: list[Row] = field(default_factory=list)
@@ -276,13 +280,24 @@ class Watch:
             self._tried(self.store.write_block)
         if self._due("status", _STATUS_EVERY):
             self._tried(lambda: write_json(self.store.out / ".status.json", self.status()))
+        if self.reports is not None and self._due("report", _REPORT_EVERY):
+            self._tried(self._report)
         days = self.options.keep_days
         if days is not None and self._due("clean", _CLEAN_EVERY):
             self.store.drop_old(days)
 
+    def _report(self) -> None:
+        assert self.reports is not None
+        self.store.write_block()
+        for path in self.reports.write_due(time.time(), self.status):
+            self.note(f"a period has ended: {path}")
+
     def _finish(self) -> None:
         self.teller.stop(5.0 if self.arrivals.ended or self.options.once else 0.0)
         self._tried(self.store.write_block)
+        if self.reports is not None:  # the period so far
+            reports, period = self.reports, int(time.time() // self.reports.seconds)
+            self._tried(lambda: reports.write(period, self.status()))
         self._tried(lambda: write_json(self.store.out / ".status.json", self.status()))
 
     def status(self) -> dict[str, Any]:
@@ -373,7 +388,10 @@ def watch_run(
     rule = None if options.policy is None else batch_policy(options.policy, "watch")
     if rule is not None:
         rule.check(model.p_values, "watch")
+    seconds = None if options.every is None else parse_period(options.every)
     store = WatchStore(options.out or Path(run) / "watch.parquet")
+    root = Path() if place == "-" else Path(place)
+    beside = store.out.with_name(f"{store.out.stem}.reports")
     with store.opened():
         watch = Watch(
             Path(run),
@@ -386,6 +404,7 @@ def watch_run(
             options,
             watcher.note,
             rule,
+            None if seconds is None else ShiftReports(store, seconds, beside, root),
             store.get("counts", {}),
             store.get("lately", []),
         )
