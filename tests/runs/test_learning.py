@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from residua.engines.kinds import KINDS
 from residua.errors import InputError, LabelError, OutputError
 from residua.images import load_images
 from residua.images.tiling import Tiling
 from residua.runs.compare import compare_runs
+from residua.runs.engines import export_run
 from residua.runs.evaluate import evaluate_run
 from residua.runs.fit import fit_run
 from residua.runs.learning import model
@@ -26,6 +28,7 @@ from residua.runs.learning.learn import learn_run, moved_among, undo_learning
 from residua.runs.learning.model import check_learns, learn_model
 from residua.runs.learning.record import Flagged, read_record
 from residua.runs.progress import Watcher
+from residua.runs.score import score_run
 from residua.runs.threshold import change_threshold
 from residua.runs.trained_run import TrainedRun
 from residua.thresholds import choose_threshold
@@ -356,6 +359,37 @@ def test_the_run_that_learns_is_not_overwritten(finished, corrections):
         learn_run(finished.path, str(corrections), finished.path)
     assert (finished.bundle / "bundle.json").read_bytes() == before
     assert json.loads(before)["config"]["learnt"] is False
+
+
+def test_kinds_that_were_named_are_told_in_tables_and_exports(finished, source, tmp_path):
+    for kind in ("corner", "noise"):
+        (tmp_path / "said" / "defect" / kind).mkdir(parents=True)
+    for n in range(5):
+        place = tmp_path / "said" / "defect"
+        shutil.copy(source / f"bad/{n:03d}.png", place / "corner" / f"{n}.png")
+        add_image(place / "noise" / f"{n}.png", 10 + n)
+    record = learn_run(finished.path, str(tmp_path / "said"), tmp_path / "run2")
+    assert (record.kinds.names, record.kinds.n) == (("corner", "noise"), 10)
+    assert "2 kinds of defects are told now. Of 10 defects" in record.about_kinds()
+    (tmp_path / "new").mkdir()
+    for number in range(40, 44):
+        add_image(tmp_path / "new" / f"{number}.png", number)
+    shutil.copy(source / "good/001.png", tmp_path / "new")
+    score_run(tmp_path / "run2", str(tmp_path / "new"), tmp_path / "scores.csv")
+    text = (tmp_path / "scores.csv").read_text(encoding="utf-8")
+    rows = {row["path"]: row for row in csv.DictReader(text.splitlines())}
+    assert {"kind", "p[corner]", "p[noise]", "p[none of these]"} <= set(rows["40.png"])
+    assert {rows[f"{n}.png"]["kind"] for n in range(40, 44)} <= {"noise", "none of these", ""}
+    assert all(float(rows[f"{n}.png"]["p[corner]"]) < 0.5 for n in range(40, 44))
+    assert (rows["001.png"]["anomalous"], rows["001.png"]["kind"]) == ("false", "")
+    images = load_images(str(tmp_path / "new"))
+    told = score_set(load_bundle(tmp_path / "run2" / "bundle"), images).probabilities
+    assert told.sum(axis=1) == pytest.approx(np.ones(len(images)), abs=1e-5)
+    export_run(tmp_path / "run2", KINDS["onnx"])
+    exported = TrainedRun(tmp_path / "run2").model("onnx").engine.score([*images]).probabilities
+    assert np.allclose(exported, told, atol=1e-4)
+    more = learn_run(tmp_path / "run2", str(tmp_path / "said"), tmp_path / "run3")
+    assert more.kinds == record.kinds
 
 
 def test_a_head_that_would_miss_more_at_the_threshold_is_dropped(

@@ -30,7 +30,7 @@ UNITS = {
     "mse": "(batch,) float32, mean squared error at the image's own proportions",
     "mae": "(batch,) float32, mean absolute error at the image's own proportions",
     "ssim": "(batch,) float32, structural similarity at the image's own proportions, 1 = the same",
-    "probabilities": "(batch, n_classes) float32, in the order of the card's classes",
+    "probabilities": "(batch, n_classes) float32, of classes, or of kinds and none of these",
 }
 _MOST_BYTES = 64 * 2**20
 

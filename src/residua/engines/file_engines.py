@@ -139,8 +139,8 @@ class ExportedEngine(ABC):
             made.get(
                 "probabilities",
                 None
-                if self.card.classes is None
-                else np.zeros((0, len(self.card.classes)), np.float32),
+                if self.card.columns is None
+                else np.zeros((0, len(self.card.columns)), np.float32),
             ),
         )
 

@@ -21,6 +21,11 @@ from residua.images.region import Region
 from residua.images.tiling import Framing, Tiling
 from residua.records import Job, OperatingPoint
 
+NONE = "none of these"
+"""The kind of defects that are of no kind known."""
+LEAST_KNOWN = 0.5
+"""Probability that a defect is of any kind known, below which it is of none of these."""
+
 
 class ModelFacts(BaseModel):
     """The facts that a bundle, a card of an exported file and a wrapped run share.
@@ -28,7 +33,8 @@ class ModelFacts(BaseModel):
     ``size`` is (height, width) as the network sees images, ``reading`` says how values become
     brightness, ``classes`` name the columns of a classifier's probabilities, and with
     ``multilabel`` several of them may hold at once. With a ``tiling`` the network sees tiles of an
-    image, and with a ``region`` nothing outside it.
+    image, and with a ``region`` nothing outside it. ``kinds`` name the kinds of defects that a
+    detector has learnt to tell; the column after theirs is that of none of these.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,6 +46,7 @@ class ModelFacts(BaseModel):
     normal: tuple[str, ...] | None = None
     classes: tuple[int | str, ...] | None = None
     multilabel: bool = False
+    kinds: tuple[str, ...] | None = None
     operating_point: OperatingPoint | None = None
     reading: Reading = Reading()
     tiling: Tiling | None = None
@@ -49,6 +56,13 @@ class ModelFacts(BaseModel):
     def threshold(self) -> float:
         """The threshold of the operating point; infinite where there is none."""
         return float("inf") if self.operating_point is None else self.operating_point.threshold
+
+    @property
+    def columns(self) -> tuple[str, ...] | None:
+        """What the columns of probabilities are of: classes, or kinds and none of these."""
+        if self.classes is not None:
+            return tuple(map(str, self.classes))
+        return None if self.kinds is None else (*self.kinds, NONE)
 
     @property
     def is_framed(self) -> bool:
@@ -74,8 +88,8 @@ class Scores:
 
     ``columns`` holds ``mse``, ``mae`` and ``ssim``. ``maps`` (where asked for) are float32 (height,
     width), each at its image's own resolution; ``reconstructions`` (where asked for) float32
-    (n_images, height, width, channels) at the network's; ``probabilities`` (of a classifier)
-    float32 (n_images, n_classes).
+    (n_images, height, width, channels) at the network's; ``probabilities`` are those of a
+    classifier, (n_images, n_classes), or of kinds of defects, (n_images, n_kinds + 1).
     """
 
     score: NDArray[np.float32]
@@ -84,6 +98,25 @@ class Scores:
     maps: list[NDArray[np.float32]] | None = None
     reconstructions: NDArray[np.float32] | None = None
     probabilities: NDArray[np.float32] | None = None
+
+
+def kinds_of(probabilities: NDArray[Any], kinds: Sequence[str]) -> list[str]:
+    """The likeliest kind of each image, or none of these where that is likelier than all kinds.
+
+    Parameters
+    ----------
+    probabilities : float array, (n_images, n_kinds + 1)
+        The last column is that of none of these.
+    kinds : sequence of str
+
+    Examples
+    --------
+    >>> kinds_of(np.array([[0.35, 0.3, 0.35], [0.2, 0.2, 0.6]]), ["crack", "dent"])
+    ['crack', 'none of these']
+    """
+    likeliest = probabilities[:, :-1].argmax(axis=1).tolist()
+    is_none = (probabilities[:, -1] > 1 - LEAST_KNOWN).tolist()
+    return [NONE if none else kinds[kind] for none, kind in zip(is_none, likeliest, strict=True)]
 
 
 class Engine(Protocol):

@@ -61,7 +61,8 @@ def score_run(
     is not there, a whole shard is broken) stand at the end. Columns of a manifest that mean nothing
     to residua (serial number, camera, time) follow as they are. A classifier also writes
     ``predicted`` and a column ``p[CLASS]`` with the probability of each class; its score is how
-    unsure it is.
+    unsure it is. A detector that has learnt kinds of defects writes ``kind`` of what is flagged and
+    the same columns with the probability of each.
 
     ``out`` ends in ``.csv`` or ``.parquet``. The source is read piece by piece and its images are
     let go once they are scored, so memory does not grow with their number. With `resume`, scoring
@@ -169,7 +170,8 @@ def make_task(
         options,
         _recorded_parts(folder, origin) if own else None,
         only_test=only_test,
-        classes=None if facts.classes is None else tuple(map(str, facts.classes)),
+        classes=facts.columns,
+        says_kinds=facts.kinds is not None,
         multilabel=facts.multilabel,
         reference=model.p_values,
     )

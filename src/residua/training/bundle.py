@@ -147,6 +147,7 @@ def build_graph(
     aspect: Aspect,
     *,
     learnt: bool = False,
+    has_kinds: bool = False,
 ) -> InferenceGraph:
     """Preprocessing, the recipe's scorer around `network`, and no threshold yet.
 
@@ -154,7 +155,7 @@ def build_graph(
     other last digits.
     """
     scorer = recipe.build_scorer(network)
-    scorer = LearnedScorer(scorer) if learnt else scorer
+    scorer = LearnedScorer(scorer, has_kinds=has_kinds) if learnt else scorer
     graph = InferenceGraph(Prepare(size, aspect), scorer).eval()
     return graph.to(memory_format=torch.channels_last)  # type: ignore[no-any-return,call-overload]
 
@@ -233,7 +234,14 @@ def load_bundle(folder: str | Path) -> Bundle:
         # Fresh weights are drawn and thrown away; the caller's generator stays.
         with torch.random.fork_rng(devices=[]):
             network = recipe.build_network(shape)
-            graph = build_graph(recipe, network, config.size, config.aspect, learnt=config.learnt)
+            graph = build_graph(
+                recipe,
+                network,
+                config.size,
+                config.aspect,
+                learnt=config.learnt,
+                has_kinds=config.kinds is not None,
+            )
         _take_shapes(graph, tensors)
         graph.load_state_dict({**tensors, "threshold": graph.threshold})
     except BundleError:

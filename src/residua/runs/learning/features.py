@@ -6,7 +6,7 @@ Written by every fit of a detector, within 64 MB.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +36,15 @@ class StoredFeatures:
     """What images are learnt by, a row per image.
 
     ``parts`` name each image's use, one of `PARTS`; ``pixels`` are the hashes of its pixels;
-    ``groups`` tell which corrected images belong together, by number.
+    ``groups`` tell which corrected images belong together, by number; ``kinds`` name the kinds of
+    defects, empty where nobody did.
     """
 
     seen: Seen
     parts: NDArray[Any]
     pixels: NDArray[Any]
     groups: NDArray[np.int64]
+    kinds: NDArray[Any]
 
     @classmethod
     def of_images(cls, bundle: Bundle, images: ImageSet, part: str) -> StoredFeatures:
@@ -51,7 +53,8 @@ class StoredFeatures:
         codes = images.group_codes
         groups = np.arange(len(images)) if codes is None else codes
         parts = np.full(len(images), part, object)
-        return cls(seen, parts, images.pixel_hashes.astype(object), groups)
+        kinds = np.full(len(images), "", object)
+        return cls(seen, parts, images.pixel_hashes.astype(object), groups, kinds)
 
     @classmethod
     def of_fit(cls, bundle: Bundle, parts: Mapping[str, ImageSet]) -> StoredFeatures:
@@ -76,7 +79,8 @@ class StoredFeatures:
     def rows(self, chosen: NDArray[Any]) -> StoredFeatures:
         """These images alone, by a mask or by numbers."""
         seen = self.seen.rows(torch.from_numpy(chosen))
-        return StoredFeatures(seen, self.parts[chosen], self.pixels[chosen], self.groups[chosen])
+        columns = (self.parts, self.pixels, self.groups, self.kinds)
+        return StoredFeatures(seen, *(column[chosen] for column in columns))
 
     def of(self, *parts: str) -> StoredFeatures:
         """The images of these parts, in order."""
@@ -84,7 +88,7 @@ class StoredFeatures:
 
     def as_part(self, part: str) -> StoredFeatures:
         """The same images under another use."""
-        return StoredFeatures(self.seen, np.full(len(self), part, object), self.pixels, self.groups)
+        return replace(self, parts=np.full(len(self), part, object))
 
     def save(self, folder: RunFolder) -> None:
         """Write the file beside the bundle that it belongs to."""
@@ -93,6 +97,7 @@ class StoredFeatures:
             "part": np.array([PARTS.index(part) for part in self.parts], np.uint8),
             "pixels": self.pixels.astype(str),
             "groups": self.groups,
+            "kinds": self.kinds.astype(str),
             "weights": np.array(_weights(folder)),
         }
         with atomic_write(_path(folder)) as file:
@@ -115,7 +120,10 @@ class StoredFeatures:
                 return None
             seen = Seen(*(torch.from_numpy(columns[name]) for name in Seen._fields))
             parts = np.array([PARTS[number] for number in columns["part"]], object)
-            found = cls(seen, parts, columns["pixels"].astype(object), columns["groups"])
+            # Files of earlier versions have no kinds.
+            kinds = columns.get("kinds", np.full(len(parts), "")).astype(object)
+            pixels = columns["pixels"].astype(object)
+            found = cls(seen, parts, pixels, columns["groups"], kinds)
         except (KeyError, IndexError, TypeError, ValueError, OSError) as error:
             raise _damaged(folder) from error
         if not _holds(found):
@@ -127,7 +135,8 @@ def joined(some: list[StoredFeatures]) -> StoredFeatures:
     """All of them, one below the other; groups of one stay apart from those of another."""
     if not some:
         nothing = Seen(torch.zeros(0), torch.zeros(0, 1), torch.zeros(0, 1))
-        return StoredFeatures(nothing, np.zeros(0, object), np.zeros(0, object), np.zeros(0, int))
+        none = np.zeros(0, object)
+        return StoredFeatures(nothing, none, none, np.zeros(0, int), none)
     groups, first = [], 0
     for one in some:
         groups.append(one.groups + first)
@@ -137,6 +146,7 @@ def joined(some: list[StoredFeatures]) -> StoredFeatures:
         np.concatenate([one.parts for one in some]),
         np.concatenate([one.pixels for one in some]),
         np.concatenate(groups),
+        np.concatenate([one.kinds for one in some]),
     )
 
 
@@ -189,12 +199,13 @@ def keep_features(
 
 def _holds(found: StoredFeatures) -> bool:
     """Whether all columns are of the same images, and hold finite numbers of their kind."""
-    lengths = {len(found.parts), len(found.pixels), len(found.groups), *map(len, found.seen)}
+    named: list[Any] = [found.parts, found.pixels, found.groups, found.kinds, *found.seen]
+    lengths = {len(column) for column in named}
     return (
         len(lengths) == 1
         and [values.ndim for values in found.seen] == [1, 2, 2]
         and all(v.dtype == torch.float32 and bool(v.isfinite().all()) for v in found.seen)
-        and found.pixels.ndim == 1
+        and found.pixels.ndim == found.kinds.ndim == 1
         and found.groups.ndim == 1
         and found.groups.dtype == np.int64
     )

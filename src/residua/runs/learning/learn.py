@@ -21,7 +21,7 @@ from residua.runs.learning.copies import Copies, find_copies
 from residua.runs.learning.corrections import Correction, Corrections, read_corrections
 from residua.runs.learning.features import StoredFeatures, joined
 from residua.runs.learning.model import LearntModel, check_learns, learn_model
-from residua.runs.learning.record import LearningRecord, keep_record, read_record
+from residua.runs.learning.record import KindsLearnt, LearningRecord, keep_record, read_record
 from residua.runs.open_run import is_wrapped
 from residua.runs.origin import Origin
 from residua.runs.parts import TAUGHT
@@ -293,6 +293,10 @@ def _of_learning(learnt: LearntModel) -> dict[str, Any]:
     head = learnt.learning.head
     told: dict[str, Any] = {"n_alarms": learnt.n_alarms, "lent": len(learnt.lent)}
     told |= {**learnt.at_threshold, "is_headless": learnt.is_headless}
+    if learnt.learning.kinds is not None:
+        told["kinds"] = KindsLearnt(
+            names=learnt.bundle.config.kinds or (), **learnt.learning.kinds._asdict()
+        )
     if head is None:
         return told
     return told | {
@@ -371,7 +375,8 @@ def _threshold(bundle: Bundle) -> float:
 
 def say_counts(record: LearningRecord) -> list[str]:
     """What a step of learning did, a sentence each."""
-    said = [record.about_alarms(), record.about_defects(), record.about_parts()]
+    said = [record.about_alarms(), record.about_defects(), record.about_kinds()]
+    said.append(record.about_parts())
     if record.lent:
         said.append(
             f"{count(record.lent, 'good calibration image')} became normals to learn beside, as"

@@ -80,6 +80,8 @@ def learn_model(
     check_fits(config, corrections.images)
     before = bundle.graph.scorer
     of_corrections = StoredFeatures.of_images(bundle, corrections.images, "defect")
+    kinds = np.array([one.kind or "" for one in corrections.said], object)
+    of_corrections = replace(of_corrections, kinds=kinds)
     if copies.groups is not None:
         groups = joined_groups(of_corrections.groups, copies.groups)
         of_corrections = replace(of_corrections, groups=groups)
@@ -125,7 +127,7 @@ def learn_model(
     scores_of_parent = _scores(before, calibration.features.seen, config.batch_size).numpy()
     learnt = replace(
         bundle,
-        config=config.model_copy(update={"learnt": True}),
+        config=config.model_copy(update={"learnt": True, "kinds": lesson.kinds or None}),
         graph=InferenceGraph(bundle.graph.prepare, scorer).eval(),
         calibration_scores=scores,
         calibration_is_anomalous=calibration.is_anomalous,
@@ -183,11 +185,23 @@ class _Lesson:
     taught: StoredFeatures
     copies: Copies
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds with defects of two groups, so that each can be left out."""
+        defects = self.taught.of("defect")
+        groups: dict[str, set[int]] = {}
+        for name, group in zip(defects.kinds.tolist(), defects.groups.tolist(), strict=True):
+            groups.setdefault(name, set()).add(group)
+        return tuple(sorted(name for name, some in groups.items() if name and len(some) > 1))
+
     def version(self, *, with_head: bool = True) -> _Version:
         """A scorer that has learnt, with its threshold."""
         before, batch_size = self.bundle.graph.scorer, self.bundle.config.batch_size
         scorer = LearnedScorer(before.inner if isinstance(before, LearnedScorer) else before)
-        good, defects = self.taught.of("good"), self.taught.of("defect")
+        good, defects, kinds = self.taught.of("good"), self.taught.of("defect"), None
+        if self.kinds:
+            numbers = {name: number for number, name in enumerate(self.kinds)}
+            kinds = torch.tensor([numbers.get(name, -1) for name in defects.kinds.tolist()])
         with torch.inference_mode():
             learning = scorer.learn(
                 self.normals.seen,
@@ -197,6 +211,7 @@ class _Lesson:
                 groups=torch.from_numpy(defects.groups),
                 good_groups=torch.from_numpy(good.groups),
                 with_head=with_head,
+                kinds=kinds,
             )
         lay_out(scorer)
         scores = _scores(scorer, self.calibration.features.seen, batch_size).numpy()

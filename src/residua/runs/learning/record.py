@@ -24,6 +24,22 @@ class Flagged(Record):
     after: int = 0
 
 
+class KindsLearnt(Record):
+    """The kinds that defects are told to be of, and how well.
+
+    Of ``n`` defects, each left out in turn, ``right`` get their kind and ``none`` are called none
+    of these. Of ``n_unknown`` images of kinds that were left out as a whole, and of false alarms,
+    ``unknown_none`` are.
+    """
+
+    names: tuple[str, ...]
+    n: int
+    right: int
+    none: int
+    n_unknown: int
+    unknown_none: int
+
+
 class LearningRecord(Record):
     """One step of learning.
 
@@ -35,6 +51,7 @@ class LearningRecord(Record):
     What is flagged at the threshold, before and after: labelled ``anomalies`` in calibration, which
     taught nothing, ``defects`` and ``alarms`` of this step, each left out in turn, and ``normals``
     that training held out. ``is_headless``: a head would have found fewer defects, and was dropped.
+    ``kinds`` are those that it tells now; None where fewer than two defects of any are named.
     ``n_moved`` test images left the test part, ``n_moved_near`` of
     them as near-copies of corrections, and ``n_held`` calibration images count as if they had
     taught nothing, ``n_held_near`` of them near-copies. ``n_unsearched`` test and calibration
@@ -66,6 +83,7 @@ class LearningRecord(Record):
     alarms: Flagged = Flagged()
     normals: Flagged = Flagged()
     is_headless: bool = False
+    kinds: KindsLearnt | None = None
     threshold_before: float
     threshold_after: float
 
@@ -134,6 +152,21 @@ class LearningRecord(Record):
         return (
             f"{start}, each left out in turn: the head adds {gain:.3f} to ROC AUC"
             f" [{low:.3f}, {high:.3f}] and is used with weight {self.weight:g}"
+        )
+
+    def about_kinds(self) -> str | None:
+        """Which kinds are told and how well; None where none are named."""
+        if self.kinds is None:
+            named = {one.kind for one in self.corrections if one.label == "defect" and one.kind}
+            if not named:
+                return None
+            return "kinds are not told yet: it takes two defects of a kind, of two parts"
+        told = self.kinds
+        return (
+            f"{count(len(told.names), 'kind')} of defects {_are(len(told.names))} told now. Of"
+            f" {told.n:,} defects, each left out in turn, {told.right:,} get their kind and"
+            f" {told.none:,} none of these. Of {told.n_unknown:,} images of no kind known,"
+            f" {told.unknown_none:,} come out as none of these"
         )
 
     def about_parts(self) -> str | None:

@@ -391,6 +391,7 @@ def _arrow(columns: dict[str, Any], typed: dict[str, Any]) -> Any:
         "path": pa.string(),
         "split": pa.string(),
         "predicted": pa.string(),
+        "kind": pa.string(),
         "unreadable": pa.string(),
         "threshold": pa.float64(),
         P_VALUE: pa.float64(),

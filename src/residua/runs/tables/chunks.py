@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from residua._check import Problems
 from residua.engines import Engine, Scores
-from residua.engines.interface import check_channels, join_scores
+from residua.engines.interface import check_channels, join_scores, kinds_of
 from residua.errors import ImageError, InputError, ShapeError, SourceError
 from residua.images.arrays import as_labels
 from residua.images.columns import strings, texts
@@ -54,7 +54,8 @@ _LOOKED_AT = 64  # images of the first shard
 class ScoringTask:
     """What scoring a shard needs beside the engine; picklable.
 
-    ``lookup`` says the parts where the source is the run's own; ``classes`` are a classifier's;
+    ``lookup`` says the parts where the source is the run's own; ``classes`` are a classifier's,
+    or kinds of defects if ``says_kinds``;
     ``assumptions`` what was read off the images. With ``raw_cells`` texts stand in CSV as they are,
     though a spreadsheet may take one for a formula. ``own`` are the source's own columns, each with
     its name among the scores. ``grouping`` says by what images belong together: their groups stand
@@ -70,6 +71,7 @@ class ScoringTask:
     only_test: bool = False
     assumptions: tuple[Assumption, ...] = ()
     classes: tuple[str, ...] | None = None
+    says_kinds: bool = False
     multilabel: bool = False
     raw_cells: bool = False
     own: tuple[tuple[str, str], ...] = ()
@@ -93,8 +95,13 @@ class ScoringTask:
 
     @property
     def _made(self) -> tuple[str, ...]:
-        of_classes = () if self.classes is None else ("predicted", *self._probabilities)
+        of_classes = () if self.classes is None else (self.told, *self._probabilities)
         return (*COLUMNS, *(() if self.reference is None else (P_VALUE,)), *of_classes)
+
+    @property
+    def told(self) -> str:
+        """The column of the likeliest class, or kind."""
+        return "kind" if self.says_kinds else "predicted"
 
     @property
     def _probabilities(self) -> tuple[str, ...]:
@@ -355,7 +362,8 @@ def _fill(
     if task.classes is not None:
         probabilities = np.stack([numbers[name] for name in task.numbers[-len(task.classes) :]], 1)
         for place, name in zip(places, _predicted(task, probabilities), strict=True):
-            columns["predicted"][place] = name
+            is_told = not task.says_kinds or columns["anomalous"][place] in (True, None)
+            columns[task.told][place] = name if is_told else None
 
 
 def _predicted(task: ScoringTask, probabilities: NDArray[np.float32]) -> list[str]:
@@ -366,6 +374,8 @@ def _predicted(task: ScoringTask, probabilities: NDArray[np.float32]) -> list[st
             "|".join(name for name, holds in zip(names, row, strict=True) if holds)
             for row in (probabilities > 0.5).tolist()
         ]
+    if task.says_kinds:
+        return kinds_of(probabilities, names[:-1])
     return [names[column] for column in probabilities.argmax(axis=1).tolist()]
 
 

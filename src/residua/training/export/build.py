@@ -124,6 +124,7 @@ def _draft(bundle: Bundle, kind: Kind, weights_sha256: str, entry: Entry) -> Car
             "aspect": config.aspect,
             "classes": config.classes,
             "multilabel": config.multilabel,
+            "kinds": config.kinds,
             "calibration_images": config.training.calibration_images,
             "reading": config.reading,
             "tiling": config.tiling,

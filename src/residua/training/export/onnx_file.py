@@ -115,7 +115,7 @@ def output_names(bundle: Bundle) -> tuple[str, ...]:
     rebuilt: tuple[str, ...] = _REBUILT if bundle.graph.scorer.reconstructs else ()
     rebuilt += _MEASURED if rebuilt and bundle.config.aspect == "area" else ()
     always = _ALWAYS[:1] if bundle.config.is_framed else _ALWAYS
-    return (*always, *rebuilt, *((_CLASSES,) if bundle.config.classes is not None else ()))
+    return (*always, *rebuilt, *((_CLASSES,) if bundle.config.columns is not None else ()))
 
 
 def describe_outputs(bundle: Bundle) -> dict[str, str]:

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from residua.training.scoring.density import Gaussian
 from residua.training.scoring.head_weight import HeadWeight, choose_weight, folds_of
+from residua.training.scoring.kind_head import KindHead, KindLearning
 from residua.training.scoring.places import so_many, tamed
 from residua.training.scoring.scorer import Scorer, ScorerAround, ScorerOutput, View, add_buffers
 from residua.training.synthesis.smoothing import resized
@@ -56,12 +57,14 @@ class Learning(NamedTuple):
     ``defects`` are the scores of the corrected images as if each had taught nothing, (n_good,) and
     (n_defects,): what they are worth beside images that taught nothing. ``unraised`` are those of
     the defects without what the head adds, as if they were of a kind that it does not know.
+    ``kinds`` says how well their kinds are told; None without any.
     """
 
     head: HeadWeight | None
     good: Tensor
     defects: Tensor
     unraised: Tensor
+    kinds: KindLearning | None = None
 
 
 def see(view: View) -> Seen:
@@ -114,9 +117,12 @@ class LearnedScorer(ScorerAround):
     alike: Tensor
     depth: Tensor
 
-    def __init__(self, inner: Scorer, n_marked: int = 1, n_overall: int = 1) -> None:
+    def __init__(
+        self, inner: Scorer, n_marked: int = 1, n_overall: int = 1, *, has_kinds: bool = False
+    ) -> None:
         super().__init__(inner)
         self.marked, self.overall = (Gaussian(n, floor=_FLOOR) for n in (n_marked, n_overall))
+        self.kinds = KindHead() if has_kinds else None
         n_features = n_marked + n_overall
         zero, one = torch.tensor(0.0), torch.tensor(1.0)
         add_buffers(
@@ -140,9 +146,14 @@ class LearnedScorer(ScorerAround):
         return self.inner.reconstructs
 
     def forward(self, images: Tensor) -> ScorerOutput:
-        """Score prepared images; map and reconstruction are the inner scorer's."""
+        """Score prepared images; map and reconstruction are the inner scorer's.
+
+        Probabilities are those of kinds of defects, (batch, n_kinds + 1), where it knows any.
+        """
         view = self.inner.view(images)
-        return view.output._replace(score=self.score_of(see(view)))
+        seen = see(view)
+        kinds = None if self.kinds is None else self.kinds(self._white(seen))
+        return view.output._replace(score=self.score_of(seen), probabilities=kinds)
 
     def view(self, images: Tensor) -> View:
         """The inner scorer's view: corrections that come later are learnt by the same features."""
@@ -163,6 +174,7 @@ class LearnedScorer(ScorerAround):
         groups: Tensor | None = None,
         good_groups: Tensor | None = None,
         with_head: bool = True,
+        kinds: Tensor | None = None,
     ) -> Learning:
         """Learn from corrected images beside normal ones that neither calibrate nor test.
 
@@ -180,6 +192,8 @@ class LearnedScorer(ScorerAround):
             Which defects, and which good images, belong together and are left out together.
         with_head : bool
             Whether the head may have a weight.
+        kinds : int64 tensor, (n_defects,), optional
+            The kind of each defect from 0, -1 where nobody named one; each has two groups.
         """
         held_out = normals.rows(is_held_out)
         self.base_mean = held_out.score.mean()
@@ -211,7 +225,10 @@ class LearnedScorer(ScorerAround):
                 self._sum(defects, white, raised, own_bad=own)
                 for raised in (unseen, torch.zeros_like(unseen))
             )
-        return Learning(head, of_good, of_defects, unraised)
+        told = None
+        if defects is not None and kinds is not None and groups is not None:
+            told = self._learn_kinds(defects, kinds, groups, held_out)
+        return Learning(head, of_good, of_defects, unraised, told)
 
     def _sum(
         self,
@@ -252,6 +269,15 @@ class LearnedScorer(ScorerAround):
         if len(own.unique(dim=0)) > 2:
             low, full = _likeness(self.good, self.good, own).quantile(torch.tensor(_ALIKE))
         self.alike = torch.stack([low, torch.maximum(full, low + _LEAST_RANGE)])
+
+    def _learn_kinds(
+        self, defects: Seen, kinds: Tensor, groups: Tensor, others: Seen
+    ) -> KindLearning:
+        """Learn the kinds of defects that have one, beside images of none."""
+        named = kinds >= 0
+        self.kinds = KindHead()
+        white, of_others = self._white(defects.rows(named)), self._white(others)
+        return self.kinds.fit(white, kinds[named], groups[named], of_others)
 
     def _learn_defects(
         self, normals: Seen, is_held_out: Tensor, defects: Seen, groups: Tensor
