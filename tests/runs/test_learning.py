@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from residua.engines.kinds import KINDS
@@ -24,6 +25,7 @@ from residua.runs.fit import fit_run
 from residua.runs.learning import model
 from residua.runs.learning.corrections import read_corrections
 from residua.runs.learning.features import StoredFeatures
+from residua.runs.learning.groups import group_alike, group_flagged
 from residua.runs.learning.learn import learn_run, moved_among, undo_learning
 from residua.runs.learning.model import check_learns, learn_model
 from residua.runs.learning.record import Flagged, read_record
@@ -35,6 +37,7 @@ from residua.thresholds import choose_threshold
 from residua.training.bundle import load_bundle, save_operating_point, score_set
 from residua.training.scoring import learned_score
 from residua.training.scoring.head_weight import HeadWeight
+from residua.training.scoring.learned_score import Seen
 from runs import add_image, options
 
 
@@ -390,6 +393,48 @@ def test_kinds_that_were_named_are_told_in_tables_and_exports(finished, source, 
     assert np.allclose(exported, told, atol=1e-4)
     more = learn_run(tmp_path / "run2", str(tmp_path / "said"), tmp_path / "run3")
     assert more.kinds == record.kinds
+
+
+def test_images_that_stand_out_alike_are_one_group():
+    rng = np.random.default_rng(0)
+    normal, flagged = rng.normal(size=(80, 6)), rng.normal(size=(30, 6))
+    for kind in range(3):
+        flagged[kind::3, kind] += 12
+    seen = [
+        Seen(torch.zeros(len(v)), torch.tensor(v).float(), torch.zeros(len(v), 1))
+        for v in (flagged, normal)
+    ]
+    codes = group_alike(*seen)
+    assert [len(set(codes[kind::3])) for kind in range(3)] == [1, 1, 1]
+    assert len(set(codes)) == 3
+    assert group_alike(seen[0].rows(torch.arange(2)), seen[1]).tolist() == [0, 0]
+
+
+def test_flagged_images_are_grouped_to_be_named_and_learnt(finished, source, tmp_path):
+    (tmp_path / "new").mkdir()
+    for n in range(6):
+        shutil.copy(source / f"bad/{n:03d}.png", tmp_path / "new")
+        add_image(tmp_path / "new" / f"noise{n}.png", 20 + n)
+    shutil.copy(source / "good/000.png", tmp_path / "new")
+    found = group_flagged(finished.path, str(tmp_path / "new"), tmp_path / "kinds")
+    flagged = {path for group in found.paths for path in group}
+    assert "good/000.png" not in flagged
+    page = found.page.read_text(encoding="utf-8")
+    assert page.count("<img") == 2 * len(flagged)
+    with pytest.raises(LabelError, match="groups of flagged images must be named"):
+        learn_run(finished.path, str(tmp_path / "kinds"), tmp_path / "run2")
+    for number in range(1, len(found.paths) + 1):
+        folder = tmp_path / "kinds" / "defect"
+        kind = "noise" if number == 1 else "corner"
+        (folder / kind).mkdir(exist_ok=True)
+        for file in (folder / f"group-{number}").iterdir():
+            file.rename(folder / kind / file.name)
+        (folder / f"group-{number}").rmdir()
+    record = learn_run(finished.path, str(tmp_path / "kinds"), tmp_path / "run2")
+    assert {one.kind for one in record.corrections} == {"noise", "corner"}
+    assert any(one.part is not None for one in record.corrections)
+    with pytest.raises(OutputError, match="must be new or empty"):
+        group_flagged(finished.path, str(tmp_path / "new"), tmp_path / "kinds")
 
 
 def test_a_head_that_would_miss_more_at_the_threshold_is_dropped(

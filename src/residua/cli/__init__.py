@@ -26,6 +26,7 @@ from residua.cli.fit import fit
 from residua.cli.help_groups import GroupedCommand
 from residua.cli.info import info
 from residua.cli.judge import judge
+from residua.cli.kinds import kinds
 from residua.cli.learn import learn
 from residua.cli.plan import plan
 from residua.cli.probe import probe
@@ -58,7 +59,7 @@ _FUNCTION = re.compile(
 for _command in (
     demo, check, fit, evaluate, score, threshold, report, verify, info, recipes, benchmark, compare,
     probe, judge, plan,
-    export, engines, serve, watch, learn,
+    export, engines, serve, watch, learn, kinds,
 ):  # fmt: skip
     app.command(cls=GroupedCommand)(_command)
 

@@ -26,10 +26,14 @@ COLUMNS = ("path", "label", "kind", "mask", "reviewer", "note", "time")
 ``path`` and ``label`` may be missing."""
 
 
+GROUP = "group-"
+"""What `residua kinds` calls its groups before somebody names them."""
+
 _MEAN_GOOD = frozenset({
     "falsealarm", "falsealarms", "falsepositive", "falsepositives", "falsereject", "falserejects",
     "overkill", "nodefects", "notdefective", "notadefect", "gooddefects", "pseudodefect",
 })  # fmt: skip
+_UNNAMED = re.compile(rf"{GROUP}\d+")
 _MEAN_DEFECT = frozenset({
     "realdefect", "realdefects", "truedefect", "truedefects", "falsenegative", "falsenegatives",
     "truepositive", "truepositives", "missed", "misseddefect", "misseddefects", "escape", "escapes",
@@ -222,6 +226,13 @@ def _kind(label: str, path: str) -> str | None:
 
 def _refuse_opposites(images: ImageSet, said: tuple[Correction, ...]) -> None:
     """Refuse what is good by its folder or kind and a defect by its label, or the other way."""
+    unnamed = sorted({one.kind for one in said if one.kind and _UNNAMED.fullmatch(one.kind)})
+    if unnamed:
+        raise LabelError(
+            f"{images.source}: groups of flagged images must be named by somebody who has looked at"
+            f" them. Got {few(unnamed)}. Give the folders the names of kinds, move good parts to"
+            " good, and delete groups that you do not know."
+        )
     wrong = []
     labels = [] if images.labels is None else images.labels.tolist()
     for one, label in zip(said, labels, strict=True):

@@ -22,7 +22,7 @@ from residua.runs.learning.corrections import Correction, Corrections, read_corr
 from residua.runs.learning.features import StoredFeatures, joined
 from residua.runs.learning.model import LearntModel, check_learns, learn_model
 from residua.runs.learning.record import KindsLearnt, LearningRecord, keep_record, read_record
-from residua.runs.open_run import is_wrapped
+from residua.runs.open_run import check_trained
 from residua.runs.origin import Origin
 from residua.runs.parts import TAUGHT
 from residua.runs.progress import Watcher
@@ -61,11 +61,7 @@ def learn_run(
         Where run, corrections or the output folder do not do; nothing is written then.
     """
     watcher, folder, fresh = watcher or Watcher(), TrainedRun(Path(run)), TrainedRun(Path(out))
-    if is_wrapped(folder.path):
-        raise InputError(
-            f"{run}: the run must hold a model that `residua fit` trained. Got a wrapped one, whose"
-            " features nobody knows. Choose its threshold with `residua threshold`."
-        )
+    check_trained(folder.path, "learn")
     _check_place(fresh, folder)
     state, bundle = folder.read_finished(), load_bundle(folder.bundle)
     origin = folder.origin()

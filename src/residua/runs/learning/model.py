@@ -85,7 +85,7 @@ def learn_model(
     if copies.groups is not None:
         groups = joined_groups(of_corrections.groups, copies.groups)
         of_corrections = replace(of_corrections, groups=groups)
-    scores_before = _scores(before, of_corrections.seen, config.batch_size)
+    scores_before = scores_of(before, of_corrections.seen, config.batch_size)
     was_flagged = (scores_before > point.threshold).numpy()
     is_good = corrections.is_good
     calibration = _Calibration.of(bundle, stored).corrected_by(corrections, copies)
@@ -124,7 +124,7 @@ def learn_model(
     for note in version.notes:
         watcher.note(note)
     scorer, learning, scores = version.scorer, version.learning, version.scores
-    scores_of_parent = _scores(before, calibration.features.seen, config.batch_size).numpy()
+    scores_of_parent = scores_of(before, calibration.features.seen, config.batch_size).numpy()
     learnt = replace(
         bundle,
         config=config.model_copy(update={"learnt": True, "kinds": lesson.kinds or None}),
@@ -134,7 +134,7 @@ def learn_model(
         calibration_groups=calibration.groups,
     ).with_operating_point(version.point)
     assert learnt.config.operating_point is not None
-    now = _scores(scorer, of_corrections.seen, config.batch_size).numpy()
+    now = scores_of(scorer, of_corrections.seen, config.batch_size).numpy()
     flagged = np.stack([was_flagged, now > learnt.config.operating_point.threshold], axis=1)
     features = joined([normals, calibration.features, taught])
     n_alarms = int((is_good & was_flagged).sum())
@@ -150,8 +150,8 @@ def learn_model(
             None,
         ),
         "normals": (
-            _scores(before, held_out, config.batch_size).numpy(),
-            _scores(scorer, held_out, config.batch_size).numpy(),
+            scores_of(before, held_out, config.batch_size).numpy(),
+            scores_of(scorer, held_out, config.batch_size).numpy(),
             None,
         ),
     }
@@ -214,7 +214,7 @@ class _Lesson:
                 kinds=kinds,
             )
         lay_out(scorer)
-        scores = _scores(scorer, self.calibration.features.seen, batch_size).numpy()
+        scores = scores_of(scorer, self.calibration.features.seen, batch_size).numpy()
         left_out = {
             **dict(zip(good.pixels.tolist(), learning.good.tolist(), strict=True)),
             **dict(zip(defects.pixels.tolist(), learning.defects.tolist(), strict=True)),
@@ -361,7 +361,7 @@ def _choose(
         return chosen
 
 
-def _scores(scorer: Any, seen: Seen, batch_size: int) -> Tensor:
+def scores_of(scorer: Any, seen: Seen, batch_size: int) -> Tensor:
     """Scores by stored features, in the padded batches of the graph, so that no digit differs."""
     if not isinstance(scorer, LearnedScorer):
         return seen.score
