@@ -19,7 +19,7 @@ WANTED = {
     "the report": r"^# The report",
     "few labels": r"^\| 10, many unlabelled images \|",
     "deployment": r"residua export runs/parts --format onnx",
-    "an own data set object": r"Dataset|from_arrays",
+    "an own data set object": r"torch\.utils\.data|Dataset\b[\s\S]*?load_images",
 }
 
 
