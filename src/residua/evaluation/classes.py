@@ -81,7 +81,9 @@ def is_multilabel(labels: Any, predictions: Any, multilabel: bool | None = None)
     return bool(multilabel)
 
 
-def read_classes(labels: Any, predictions: Any, classes: Sequence[Any] | None) -> ReadClasses:
+def read_classes(
+    labels: Any, predictions: Any, classes: Sequence[Any] | NDArray[Any] | None
+) -> ReadClasses:
     """Classes of the labelled images; one-hot rows are classes by their column. `InputError` with
     all problems at once.
     """
@@ -190,7 +192,9 @@ def _sums_to_one(predictions: Any) -> bool:
     return bool((np.abs(p.sum(axis=1) - 1) <= _NEAR).all() and (p >= 0).all())
 
 
-def _of_columns(matrix: NDArray[np.float64], classes: Sequence[Any] | None) -> NDArray[Any]:
+def _of_columns(
+    matrix: NDArray[np.float64], classes: Sequence[Any] | NDArray[Any] | None
+) -> NDArray[Any]:
     """The class of each one-hot row, None for a row of NaN."""
     names = np.arange(matrix.shape[1]) if classes is None else np.array(list(classes), dtype=object)
     if len(names) != matrix.shape[1]:
@@ -235,7 +239,10 @@ def _as_read(p: NDArray[Any], n: int, problems: Problems) -> NDArray[Any]:
 
 
 def _as_named(
-    kept: NDArray[Any], given: NDArray[Any], classes: Sequence[Any] | None, problems: Problems
+    kept: NDArray[Any],
+    given: NDArray[Any],
+    classes: Sequence[Any] | NDArray[Any] | None,
+    problems: Problems,
 ) -> tuple[NDArray[Any], tuple[Assumption, ...]]:
     """Predicted classes in the labels' spelling; where classes were told as words, numbers are
     their places.

@@ -23,7 +23,7 @@ def evaluate_multilabel(
     labels: Any,
     predictions: Any,
     *,
-    classes: Sequence[Any] | None = None,
+    classes: Sequence[Any] | NDArray[Any] | None = None,
     groups: Any = None,
     confidence: float = 0.95,
     seed: int = 0,
@@ -71,7 +71,7 @@ def multilabel_facts(
     labels: Any,
     predictions: Any,
     *,
-    classes: Sequence[Any] | None = None,
+    classes: Sequence[Any] | NDArray[Any] | None = None,
     baselines: Mapping[str, Mapping[str, Any]] | None = None,
     groups: Any = None,
     confidence: float = 0.95,
@@ -104,7 +104,9 @@ def multilabel_facts(
     )
 
 
-def _names(classes: Sequence[Any] | None, y: NDArray[Any], p: NDArray[Any]) -> list[str]:
+def _names(
+    classes: Sequence[Any] | NDArray[Any] | None, y: NDArray[Any], p: NDArray[Any]
+) -> list[str]:
     problems = Problems("evaluate_classification")
     same_length(problems, labels=y, predictions=p)
     if y.ndim != p.ndim or y.shape[1:] != p.shape[1:]:

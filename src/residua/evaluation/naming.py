@@ -27,7 +27,7 @@ def listed(names: Iterable[Any]) -> str:
     return ", ".join(shown[:_MOST_SHOWN]) + (", ..." if len(shown) > _MOST_SHOWN else "")
 
 
-def by_number(values: NDArray[Any], classes: Sequence[Any] | None) -> NDArray[Any]:
+def by_number(values: NDArray[Any], classes: Sequence[Any] | NDArray[Any] | None) -> NDArray[Any]:
     """Values as names where they are whole numbers and the classes were told as words, whose places
     they are; else as given.
     """

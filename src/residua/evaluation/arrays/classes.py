@@ -31,7 +31,7 @@ class OrderedColumns(NamedTuple):
     classes: tuple[Any, ...] | None
 
 
-def known_classes(labels: Column | None, told: Sequence[Any] | None) -> Classes:
+def known_classes(labels: Column | None, told: Sequence[Any] | NDArray[Any] | None) -> Classes:
     """The classes that the header of predictions may name."""
     if told is not None:
         return Classes(tuple(str(name) for name in told), told=True)

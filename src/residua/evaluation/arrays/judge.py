@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from residua._check import Problems
 from residua.errors import PolicyError
@@ -51,7 +52,7 @@ def judge(
     metric: str | None = None,
     normal: str | None = None,
     positive: str | int | None = None,
-    classes: Sequence[Any] | None = None,
+    classes: Sequence[Any] | NDArray[Any] | None = None,
     multilabel: bool | None = None,
     confidence: float = 0.95,
     prevalence: float | None = None,
@@ -181,7 +182,9 @@ def judge(
     return evaluation, evidence
 
 
-def _read(arrays: dict[str, Any], classes: Sequence[Any] | None, problems: Problems) -> Inputs:
+def _read(
+    arrays: dict[str, Any], classes: Sequence[Any] | NDArray[Any] | None, problems: Problems
+) -> Inputs:
     """Every array that was given, from memory or from its file."""
     columns = {
         role.name: reading.read(arrays.get(role.name), role, problems) for role in column.COLUMNS
