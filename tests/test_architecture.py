@@ -273,6 +273,7 @@ def test_packages_that_are_imported_are_declared_and_those_of_extras_are_importe
                 "keras",
                 "plot",
                 "frames",
+                "wandb",
             )
         )
     )

@@ -70,6 +70,23 @@ def of_groups(n_groups: int | None) -> str:
     return "" if n_groups is None else f" of {count(n_groups, 'group')}"
 
 
+_USER = re.compile(r"(\w://)[^/\s\"@]+@")
+_SIGNED = re.compile(
+    r"(://[^\s\"?]+)\?[^\s\"]*(?:sig|token|key|secret|password|credential)[^\s\"]*", re.IGNORECASE
+)
+
+
+def without_secrets(text: str) -> str:
+    """`text` without the user and the signed query of an address in it.
+
+    Examples
+    --------
+    >>> without_secrets("https://me:pass@host/a.tar?X-Sig=abc and s3://bucket/b")
+    'https://***@host/a.tar?*** and s3://bucket/b'
+    """
+    return _SIGNED.sub(r"\1?***", _USER.sub(r"\1***@", text))
+
+
 def first_sentence(text: str) -> tuple[str, str]:
     """`text` cut after its first sentence: what is said loud, and what after it.
 

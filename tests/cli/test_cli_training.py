@@ -652,3 +652,22 @@ def test_a_run_is_told_on_a_console_without_unicode(finished, monkeypatch, encod
         main(["evaluate", str(finished)])
     said = stream.buffer.getvalue().decode(encoding)
     assert "ROC AUC" in said
+
+
+def test_a_logger_is_told_of_the_fit_and_of_the_evaluation(residua, source, tmp_path):
+    run = tmp_path / "run"
+    options = ("--epochs", 2, "--batch-size", 8, "--latent", 3, "--logger", "csv")
+    assert residua("fit", source, "--normal", "good", *options, "--out", run)[0] == 0
+    assert residua("evaluate", run, "--logger", "csv", "--quiet")[0] == 0
+    fit, evaluation = (run / "logs" / "csv" / f"version_{number}" for number in (0, 1))
+    assert "train_loss" in (fit / "metrics.csv").read_text()
+    assert str(source) not in (fit / "hparams.yaml").read_text()
+    assert "test/roc_auc_low" in (evaluation / "metrics.csv").read_text()
+    assert (evaluation / "report.html").exists()
+
+
+def test_an_unknown_logger_is_refused_before_the_work(residua, source, tmp_path):
+    code, _, err = residua("fit", source, "--logger", "excel", "--out", tmp_path / "run")
+    assert code == 2
+    assert "must be one of csv, tensorboard, mlflow, wandb" in err
+    assert not (tmp_path / "run").exists()

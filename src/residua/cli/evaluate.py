@@ -14,6 +14,7 @@ from residua.cli.options import (
     GroupsOfRun,
     Html,
     Json,
+    LoggerName,
     Memory,
     OtherSource,
     PerDay,
@@ -65,6 +66,7 @@ def evaluate(
     ] = None,
     per_day: PerDay = None,
     prevalence: Prevalence = None,
+    logger: LoggerName = None,
     quiet: Quiet = False,
 ) -> None:
     """Evaluate the model of a RUN beside its baselines. The images are the run's own test part, or
@@ -128,4 +130,10 @@ def evaluate(
 
         told = f"residua report {run}" if cluster is None else "the same with --html FILE, a report"
         terminal(stderr=True).print(f"Next: {told}", markup=False)
+    if logger is not None:
+        from residua.runs.loggers import logging_to
+
+        with logging_to(logger, run, resume=True) as logged:
+            assert logged is not None
+            logged.evaluated(evaluation.with_evidence(evidence))
     refuse_if_strict(evaluation, strict=strict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -13,6 +14,7 @@ from residua.cli.options import (
     Epochs,
     FollowLinks,
     Groups,
+    LoggerName,
     Memory,
     Minutes,
     Quiet,
@@ -298,6 +300,7 @@ def fit(
     follow_links: FollowLinks = False,
     root: Root = None,
     memory: Memory = 2048,
+    logger: LoggerName = None,
     resume: Annotated[
         bool,
         typer.Option("--resume", help="Continue an interrupted run; repeat its options."),
@@ -320,9 +323,11 @@ def fit(
     from residua._text import terminal
     from residua.cli.progress import watching
     from residua.runs.fit import fit_run
+    from residua.runs.loggers import logging_to
+    from residua.training.bundle import load_bundle
     from residua.training.fitting.options import make_options
 
-    for name in ("out", "resume", "memory", "quiet", "config"):
+    for name in ("out", "logger", "resume", "memory", "quiet", "config"):
         del given[name]
     for name in ("normal", "density", "augment"):
         given[name] = names(given[name])
@@ -334,8 +339,11 @@ def fit(
         "root": root and str(root.resolve()),
     }
     options = make_options(**given)
-    with watching(quiet=quiet) as watcher:
+    with logging_to(logger, out, resume=resume) as logged, watching(quiet=quiet) as drawn:
+        watcher = replace(drawn, on_epoch=None if logged is None else logged.on_epoch)
         run = fit_run(options, out, resume=resume, memory_megabytes=memory, watcher=watcher)
+        if logged is not None:
+            logged.fitted(load_bundle(run.bundle).config)
     if not quiet:
         _print_result(run.path, terminal())
 

@@ -180,6 +180,18 @@ Prevalence = Annotated[
         show_default=False,
     ),
 ]
+LoggerName = Annotated[
+    str | None,
+    typer.Option(
+        "--logger",
+        metavar="NAME",
+        help=(
+            "Also write losses, metrics, findings and the report for csv, tensorboard, mlflow or"
+            " wandb, below RUN/logs."
+        ),
+        show_default=False,
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no tables.")]
 Seed = Annotated[
     int, typer.Option(help="The same seed, data and machine give the same scores.", min=0)

@@ -4,6 +4,7 @@ together.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua._check import fault
+from residua._log import logger
 from residua.errors import ShapeError
 from residua.evaluation.evidence import Evidence
 from residua.evaluation.verdict import with_verdict
@@ -24,6 +26,8 @@ from residua.records import Estimate, Evaluation, Finding, NotApplicable, with_a
 if TYPE_CHECKING:
     from residua.images.duplicates import Leaks
 
+_log = logger("evaluate")
+_LEVELS = {"error": logging.ERROR, "warning": logging.WARNING, "note": logging.INFO}
 MetricsOf = Callable[[NDArray[np.bool_]], dict[str, Estimate]]
 """The metrics over some of the images, by bools (n_images,)."""
 
@@ -74,7 +78,16 @@ def conclude(
         provenance=known,
     )
     evaluation = with_verdict(evaluation).with_evidence(_evidence(facts, figures))
+    _tell(evaluation)
     return Conclusion(evaluation, facts, figures)
+
+
+def _tell(evaluation: Evaluation) -> None:
+    if evaluation.verdict is not None:
+        because = " ".join(evaluation.verdict.because)
+        _log.info("%s: %s. %s", evaluation.job, evaluation.verdict.word, because)
+    for one in evaluation.findings:
+        _log.log(_LEVELS.get(one.severity, logging.DEBUG), "%s: %s", one.code, one.meaning)
 
 
 def _evidence(facts: JudgedFacts, figures: dict[str, Figure]) -> Callable[[], Evidence] | None:

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua._check import Problems
-from residua._text import count, few
+from residua._log import logger
+from residua._text import count, few, without_secrets
 from residua.errors import ImageError, InputError, RangeError, ShapeError, SourceError
 from residua.images.arrays import as_labels
 from residua.images.columns import shared, texts
@@ -41,6 +42,8 @@ from residua.images.splits import drawn_parts, groups_in_two_splits, make_splits
 from residua.images.table import Table, check_columns
 
 _COLUMNS = {"labels": "labels", "paths": "names", "splits": "splits", "masks": "masks"}
+
+_log = logger("images")
 
 
 def load_images(
@@ -181,7 +184,13 @@ def load_images(
         loaded = _named_one_by_one(loaded, groups)
     elif by == "twins":
         loaded = _grouped_by_twins(loaded, name)
-    return _assemble(name, loaded, grouped.grouping, normal, seed)
+    images = _assemble(name, loaded, grouped.grouping, normal, seed)
+    _log.info("%s", without_secrets(repr(images)))
+    if images.quarantined:
+        path, reason = images.quarantined[0]
+        n = count(len(images.quarantined), "file")
+        _log.warning("%s left out, such as %s: %s", n, path, reason)
+    return images
 
 
 def as_image_set(

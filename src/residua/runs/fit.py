@@ -229,6 +229,7 @@ def _fit(
         on_plan=on_plan,
         on_choice=on_choice,
         on_step=watcher.on_step,
+        on_epoch=watcher.on_epoch,
         on_note=watcher.on_note,
     )
     if isinstance(options, ClassifyOptions):

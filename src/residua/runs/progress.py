@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from residua.training.loop.settings import StepReport
+    from residua.training.loop.settings import EpochReport, StepReport
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,7 @@ class Watcher:
     on_read: Callable[[int, int], None] | None = None
     on_note: Callable[[str], None] | None = None
     on_step: StepReport | None = None
+    on_epoch: EpochReport | None = None
 
     def note(self, text: str) -> None:
         """Tell a sentence."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 
 from residua.errors import ShapeError
 from residua.training.estimators.base import ImageEstimator
+from residua.training.estimators.watching import Watching
+from residua.training.loop.settings import EpochReport
 
 
 class Autoencoder(ImageEstimator):
@@ -35,11 +38,30 @@ class Autoencoder(ImageEstimator):
 
     _job: ClassVar[Literal["reconstruct"]] = "reconstruct"
 
-    def fit(self, X: Any, y: Any = None) -> Self:
-        """Train on all of `X`, an ImageSet or an array (n_images, height, width[, channels]); `y`
-        is not used.
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        verbose: bool = False,
+        callbacks: Sequence[EpochReport] = (),
+        logger: Any = None,
+    ) -> Self:
+        """Train on all of `X`; `y` is not used.
+
+        Parameters
+        ----------
+        X : ImageSet or array, (n_images, height, width[, channels])
+        verbose : bool
+            Draw a bar, on the terminal or in a notebook, and tell what is decided.
+        callbacks : callables
+            Each is called after each epoch with a `residua.training.loop.settings.Epoch`; where
+            one returns True, the training stops.
+        logger : str or a logger of Lightning, optional
+            ``csv``, ``tensorboard``, ``mlflow`` or ``wandb``; `evaluate` tells it too. See the
+            page *Watching a fit*.
         """
-        self._fit(self._images(X), None)
+        self._fit(self._images(X), None, Watching(verbose, callbacks, logger))
         return self
 
     def inverse_transform(self, codes: NDArray[Any]) -> NDArray[np.float32]:

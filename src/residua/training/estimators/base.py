@@ -23,16 +23,18 @@ from residua.records import Evaluation, Job
 from residua.runs.engines import export_run
 from residua.runs.evaluate import evaluate_model
 from residua.runs.judgement import Judgement
+from residua.runs.loggers import RunLogger
 from residua.runs.model import JudgedModel
 from residua.runs.parts import compared
 from residua.runs.run_record import RunRecord
 from residua.runs.run_state import RunState
 from residua.runs.trained_run import TrainedRun
 from residua.training.bundle import Bundle, check_fits, load_bundle, score_set
+from residua.training.estimators.watching import Watching
 from residua.training.export import Verification
 from residua.training.fitting.fit import fit
 from residua.training.fitting.options import AUTO, FitOptions, make_options, options_of
-from residua.training.fitting.session import FitSession, Fitted
+from residua.training.fitting.session import Fitted
 from residua.training.fitting.splits import normals_of
 from residua.training.fitting.targets import images_of
 from residua.training.loop.own_augmentations import OWN, known, named
@@ -88,6 +90,7 @@ class ImageEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     _job: ClassVar[Job]
     _parts: dict[str, ImageSet] | None = None
+    _logger: RunLogger | None = None
     _separator: ClassVar[str | None] = None
     augment: Any
 
@@ -177,8 +180,13 @@ class ImageEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         train : ImageSet or array, optional
             What baselines learn from, and where copies of judged images are looked for; None: the
             training images of `fit`, as long as this object is not pickled or loaded.
+
+        A logger of `fit` is told of the metrics, the findings and the report.
         """
-        return self._judge(X, y, train).evaluation
+        evaluation = self._judge(X, y, train).evaluation
+        if self._logger is not None:
+            self._logger.evaluated(evaluation)
+        return evaluation
 
     def report(self, path: str | Path, X: Any, y: Any = None, *, train: Any = None) -> Path:
         """Evaluate, and write the report as one HTML file; see `evaluate`."""
@@ -254,9 +262,9 @@ class ImageEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return estimator
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the images of `fit`, which are not part of the model."""
+        """Without the images and the logger of `fit`, which are not part of the model."""
         state: dict[str, Any] = super().__getstate__()
-        return {name: value for name, value in state.items() if name != "_parts"}
+        return {name: one for name, one in state.items() if name not in ("_parts", "_logger")}
 
     def _judge(self, X: Any, y: Any, train: Any) -> Judgement:
         images = self._labelled(X, y)
@@ -323,18 +331,13 @@ class ImageEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             given["recipe"] = None  # left out: these options speak of a recipe of their own
         return make_options(self._job, **given)
 
-    def _fit(self, train: Any, calibration: Any) -> Fitted:
-        recipe = getattr(self, "recipe", None)
-        session = FitSession()
-        if isinstance(recipe, Recipe):
-            latent = {} if self.latent is None else {"latent": self.latent}
-            session = FitSession(recipe=recipe.model_copy(update=latent))
+    def _fit(self, train: Any, calibration: Any, watching: Watching) -> Fitted:
         options = self._options()
-        if isinstance(recipe, Recipe) and getattr(self, "backbone", None) is not None:
-            session = FitSession(recipe=make_recipe(recipe.name, **options.recipe_options))
         _, own = named(self.augment)
-        with known(own):
+        with watching.session() as (watched, self._logger), known(own):
+            session = replace(watched, recipe=self._recipe_by_hand(options))
             fitted = fit(options, train, calibration, session)
+        recipe = getattr(self, "recipe", None)
         if recipe == AUTO:  # `options` say plain where a latent size was given with it
             fitted = replace(fitted, bundle=fitted.bundle.noting(left_to_auto=True))
         self._take(fitted.bundle)
@@ -355,7 +358,19 @@ class ImageEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 for name in own
             ),
         )
+        if self._logger is not None:
+            self._logger.fitted(fitted.bundle.config)
         return fitted
+
+    def _recipe_by_hand(self, options: FitOptions) -> Recipe | None:
+        """A recipe that was made before it was passed, with the size that was asked for."""
+        recipe = getattr(self, "recipe", None)
+        if not isinstance(recipe, Recipe):
+            return None
+        if getattr(self, "backbone", None) is not None:
+            return make_recipe(recipe.name, **options.recipe_options)
+        latent = {} if self.latent is None else {"latent": self.latent}
+        return recipe.model_copy(update=latent)
 
     def _take(self, bundle: Bundle) -> None:
         self.bundle_ = bundle

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -14,6 +14,7 @@ from residua.images import ImageSet
 from residua.images.objects.items import array_of
 from residua.training.bundle import Bundle
 from residua.training.estimators.base import ImageEstimator
+from residua.training.estimators.watching import Watching
 from residua.training.fitting.options import AUTO, FitOptions
 from residua.training.fitting.targets import (
     LabelledSet,
@@ -23,7 +24,7 @@ from residua.training.fitting.targets import (
     index_targets,
     read_targets,
 )
-from residua.training.loop.settings import Precision
+from residua.training.loop.settings import EpochReport, Precision
 from residua.training.scoring.prepare import Aspect
 from residua.training.strategies.losses import Distance
 
@@ -128,7 +129,16 @@ class AutoencoderClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[mi
         self.threads = threads
         self.seed = seed
 
-    def fit(self, X: Any, y: Any = None, *, calibration: Any = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        calibration: Any = None,
+        verbose: bool = False,
+        callbacks: Sequence[EpochReport] = (),
+        logger: Any = None,
+    ) -> Self:
         """Train on labelled and unlabelled images.
 
         Parameters
@@ -140,6 +150,14 @@ class AutoencoderClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[mi
         calibration : ImageSet or pair of images and labels, optional
             Where the temperature of the probabilities comes from; None: the validation slice of
             `X`.
+        verbose : bool
+            Draw a bar, on the terminal or in a notebook, and tell what is decided.
+        callbacks : callables
+            Each is called after each epoch with a `residua.training.loop.settings.Epoch`; where
+            one returns True, the training stops.
+        logger : str or a logger of Lightning, optional
+            ``csv``, ``tensorboard``, ``mlflow`` or ``wandb``; `evaluate` tells it too. See the
+            page *Watching a fit*.
 
         Raises
         ------
@@ -150,7 +168,7 @@ class AutoencoderClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[mi
         train = self._images(X)
         targets = read_targets(_labels(train, y), len(train), multilabel=self.multilabel)
         held = None if calibration is None else self._held(calibration, train, targets)
-        self._fit(LabelledSet(train, targets), held)
+        self._fit(LabelledSet(train, targets), held, Watching(verbose, callbacks, logger))
         return self
 
     def predict_proba(self, X: Any) -> NDArray[np.float32]:  # type: ignore[override]

@@ -4,6 +4,7 @@ from it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
@@ -32,9 +33,10 @@ from residua.thresholds.defaults import choose_operating_point
 from residua.training.bundle import Bundle
 from residua.training.estimators.anomaly_labels import read_anomalies
 from residua.training.estimators.base import ImageEstimator
+from residua.training.estimators.watching import Watching
 from residua.training.fitting.options import AUTO
 from residua.training.fitting.splits import normals_of
-from residua.training.loop.settings import Precision
+from residua.training.loop.settings import EpochReport, Precision
 from residua.training.recipes import Recipe
 from residua.training.scoring.prepare import Aspect
 
@@ -137,7 +139,16 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
         self.tiles = tiles
         self.region = region
 
-    def fit(self, X: Any, y: Any = None, *, calibration: Any = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        calibration: Any = None,
+        verbose: bool = False,
+        callbacks: Sequence[EpochReport] = (),
+        logger: Any = None,
+    ) -> Self:
         """Train on normal images.
 
         Parameters
@@ -151,6 +162,14 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
             stand here too: ``fit(train, calibration)``.
         calibration : ImageSet or array, optional
             Where the threshold comes from; None holds a fifth out of `X`.
+        verbose : bool
+            Draw a bar, on the terminal or in a notebook, and tell what is decided.
+        callbacks : callables
+            Each is called after each epoch with a `residua.training.loop.settings.Epoch`; where
+            one returns True, the training stops.
+        logger : str or a logger of Lightning, optional
+            ``csv``, ``tensorboard``, ``mlflow`` or ``wandb``; `evaluate` tells it too. See the
+            page *Watching a fit*.
 
         Raises
         ------
@@ -170,10 +189,8 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
             train, n_left = train[np.flatnonzero(~flags)], int(flags.sum())
         normals, left_out = normals_of(train)
         left_out += n_left
-        self._fit(
-            normals,
-            None if calibration is None else self._images(calibration, reading=train.reading),
-        )
+        held = None if calibration is None else self._images(calibration, reading=train.reading)
+        self._fit(normals, held, Watching(verbose, callbacks, logger))
         if left_out:
             self.notes_ = (
                 f"{left_out} images with other labels were left out of train"

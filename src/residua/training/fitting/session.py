@@ -5,7 +5,7 @@ way, and what it leaves.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,18 @@ from typing import Any
 import numpy as np
 import torch
 
+from residua._log import logger
 from residua.images import ImageSet
 from residua.training.bundle import Bundle, build_graph
 from residua.training.loop.batches import TrainingData
-from residua.training.loop.settings import StepReport, TrainingSettings, is_busy, training_threads
+from residua.training.loop.settings import (
+    Epoch,
+    EpochReport,
+    StepReport,
+    TrainingSettings,
+    is_busy,
+    training_threads,
+)
 from residua.training.loop.train import TrainingPlan, TrainingResult, plan_training, train_network
 from residua.training.networks import ImageShape, n_parameters
 from residua.training.recipes import Recipe
@@ -28,6 +36,7 @@ from residua.training.scoring.prepare import Prepare
 from residua.training.scoring.prepared_store import PreparedStore
 
 Note = Callable[[str], None]
+_log = logger("fit")
 
 
 @dataclass(frozen=True)
@@ -47,6 +56,7 @@ class FitSession:
     on_plan: Callable[[TrainingPlan], None] | None = None
     on_choice: Callable[[Recipe], None] | None = None
     on_step: StepReport | None = None
+    on_epoch: EpochReport | None = None
     on_note: Note | None = None
 
 
@@ -74,6 +84,7 @@ class Notes:
     def add(self, text: str) -> None:
         """Keep a sentence and tell it."""
         self.told.append(text)
+        _log.info("%s", text)
         if self._tell is not None:
             self._tell(text)
 
@@ -133,6 +144,11 @@ class FitWork:
     settings: TrainingSettings
     session: FitSession
     notes: Notes
+
+    @cached_property
+    def trainings(self) -> list[TrainingPlan]:
+        """The plans of the trainings that were begun."""
+        return []
 
     @cached_property
     def hold(self) -> Hold:
@@ -196,6 +212,21 @@ class FitWork:
         on_step: StepReport | None = None,
     ) -> TrainingResult:
         """Train `network` as the session has it."""
+        self.trainings.append(plan)
+        training = len(self.trainings)
+
+        def on_epoch(epoch: Epoch) -> Any:
+            epoch = replace(epoch, training=training)
+            _log.debug(
+                "epoch %d of %d: training loss %.6g, validation loss %.6g, %.2f s",
+                epoch.epoch,
+                epoch.n_epochs,
+                epoch.train_loss,
+                epoch.validation_loss,
+                epoch.seconds,
+            )
+            return None if self.session.on_epoch is None else self.session.on_epoch(epoch)
+
         with self.threads():
             return train_network(
                 trainable,
@@ -208,6 +239,7 @@ class FitWork:
                 resume=self.session.resume,
                 checkpoint_seconds=self.session.checkpoint_seconds,
                 on_step=on_step or self.session.on_step,
+                on_epoch=on_epoch,
             )
 
     def graph(self, network: Any) -> InferenceGraph:

@@ -24,7 +24,7 @@ from residua.training.loop.augmentation import augment
 from residua.training.loop.batches import MemoryBatches, seeded
 from residua.training.loop.optimisers import make_optimiser
 from residua.training.loop.processes import share_of_loss
-from residua.training.loop.settings import StepReport, TrainingSettings
+from residua.training.loop.settings import Epoch, EpochReport, StepReport, TrainingSettings
 from residua.training.recipes.base import LabelledBatch, Trainable
 
 _VALIDATION = 1  # a stream of random numbers of its own
@@ -138,9 +138,14 @@ class History(L.Callback):
     """
 
     def __init__(
-        self, patience: int, on_step: StepReport | None, *, keep: Literal["best", "last"] = "best"
+        self,
+        patience: int,
+        on_step: StepReport | None,
+        *,
+        on_epoch: EpochReport | None = None,
+        keep: Literal["best", "last"] = "best",
     ) -> None:
-        self.patience, self.on_step, self.keep = patience, on_step, keep
+        self.patience, self.on_step, self.on_epoch, self.keep = patience, on_step, on_epoch, keep
         self.rows: list[dict[str, float]] = []
         self.best: dict[str, Tensor] = {}
         self.best_loss, self.best_epoch = float("inf"), -1
@@ -195,6 +200,16 @@ class History(L.Callback):
             self.best = {name: value.detach().clone() for name, value in weights.items()}
         elif trainer.current_epoch - self.best_epoch >= self.patience:
             trainer.should_stop = True
+        if self._is_enough(trainer):
+            trainer.should_stop = True
+
+    def _is_enough(self, trainer: L.Trainer) -> bool:
+        """Whether who is told of epochs wants no more; only the first process asks."""
+        stop = False
+        if self.on_epoch is not None and trainer.is_global_zero:
+            row = {**self.rows[-1], "epoch": trainer.current_epoch + 1}
+            stop = bool(self.on_epoch(Epoch(n_epochs=int(trainer.max_epochs or 0), **row)))
+        return bool(trainer.strategy.broadcast(stop))
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors and primitives only."""

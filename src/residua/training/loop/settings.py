@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -17,6 +18,36 @@ Precision = Literal["auto", "fp32", "bf16"]
 
 StepReport = Callable[[int, int, int, float, float | None], None]
 """Called after each step with (step, n_steps, epoch, training loss, validation loss or None)."""
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What is told at the end of an epoch.
+
+    Attributes
+    ----------
+    epoch : int
+        From 1, in its training.
+    n_epochs : int
+        How many are planned in it.
+    train_loss, validation_loss : float
+        Lower is better.
+    seconds : float
+        How long the epoch took.
+    training : int
+        From 1: a fit that trains in phases, or drops images after a first training, has several.
+    """
+
+    epoch: int
+    n_epochs: int
+    train_loss: float
+    validation_loss: float
+    seconds: float
+    training: int = 1
+
+
+EpochReport = Callable[[Epoch], Any]
+"""Called after each epoch; where it returns True, the training stops."""
 
 _FEWEST_PIXELS = 24 * 24
 

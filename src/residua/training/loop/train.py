@@ -23,7 +23,12 @@ from residua.training.loop.augmentation import check_names
 from residua.training.loop.batches import LabelledImages, TrainingData, make_batches, seeded
 from residua.training.loop.optimisers import make_optimiser
 from residua.training.loop.processes import is_spread, shared_statistics
-from residua.training.loop.settings import StepReport, TrainingSettings, uses_bfloat16
+from residua.training.loop.settings import (
+    EpochReport,
+    StepReport,
+    TrainingSettings,
+    uses_bfloat16,
+)
 from residua.training.recipes.base import LabelledBatch, Trainable
 from residua.training.scoring.image_list import n_pixels
 
@@ -113,6 +118,7 @@ def train_network(  # noqa: PLR0917
     resume: bool = False,
     checkpoint_seconds: float = 10.0,
     on_step: StepReport | None = None,
+    on_epoch: EpochReport | None = None,
 ) -> TrainingResult:
     """Minimise the recipe's loss on `train`, and leave the best weights in `network`.
 
@@ -141,6 +147,7 @@ def train_network(  # noqa: PLR0917
     history = History(
         settings.patience or max(10, plan.epochs // 5),
         on_step,
+        on_epoch=on_epoch,
         keep=recipe.schedule.keep if settings.patience is None else "best",
     )
     callbacks: list[L.Callback] = [Seeds(batches, settings.seed), history]
