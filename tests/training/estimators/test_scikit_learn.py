@@ -38,8 +38,8 @@ class OfRows:
             X = np.repeat(np.repeat(grey[:, None, :, None], 8, 1), 4, 2)
         return Autoencoder._images(X, y, reading=reading)
 
-    def _fit(self, train, calibration):
-        fitted = super()._fit(train, calibration)
+    def _fit(self, train, calibration, watching):
+        fitted = super()._fit(train, calibration, watching)
         self.n_features_in_ //= 8 * 4
         return fitted
 
