@@ -71,7 +71,7 @@ def measure_recipe(name: str, options: argparse.Namespace) -> dict[str, Any]:
     if name == "inspect":
         epochs = max(1, round(options.steps * recipe.schedule.batch_size / len(train)))
     fitted = fit(
-        DetectOptions(settings=TrainingSettings(seed=0, epochs=epochs, accelerator="gpu")),
+        DetectOptions(settings=TrainingSettings(seed=0, epochs=epochs, device="cuda")),
         train,
         calibration,
         FitSession(recipe=recipe),

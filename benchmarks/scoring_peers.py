@@ -56,7 +56,7 @@ def anomalib(images: np.ndarray, folder: Path) -> Callable[[np.ndarray], Any]:
     )
     engine = Engine(
         max_epochs=1,
-        accelerator="cpu",
+        device="cpu",
         devices=1,
         logger=False,
         enable_progress_bar=False,

@@ -9,6 +9,7 @@ import typer
 
 from residua.cli.options import (
     Bits,
+    Device,
     Epochs,
     Groups,
     Json,
@@ -57,6 +58,7 @@ def benchmark(
     minutes: Minutes = None,
     size: Size = None,
     threads: Threads = None,
+    device: Device = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -93,7 +95,9 @@ def benchmark(
         size=size,
         groups=groups,
         bits=bits,
-        settings=TrainingSettings(epochs=epochs, minutes=minutes, threads=threads, seed=seed),
+        settings=TrainingSettings(
+            epochs=epochs, minutes=minutes, threads=threads, seed=seed, device=device or "auto"
+        ),
     )
     with watching_several(quiet=quiet) as (watcher, on_fit):
         result = run_benchmark(options, out=out, watcher=watcher, on_fit=on_fit)

@@ -21,7 +21,7 @@ from residua.errors import InputError
 _RUN_FORMAT = "residua-run"
 _LISTS = frozenset({"normal", "density", "augment"})
 # Fields of a run that only Python sets, or that have no option of this command.
-_NOT_TYPED = frozenset({"multilabel", "weight_decay", "accelerator", "label_smoothing", "erase"})
+_NOT_TYPED = frozenset({"multilabel", "weight_decay", "label_smoothing", "erase"})
 _MOST_BYTES = 1 << 20
 
 

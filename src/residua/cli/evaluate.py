@@ -21,6 +21,7 @@ from residua.cli.options import (
     Prevalence,
     Quiet,
     Run,
+    ScoringDevice,
     Strict,
     Workers,
     day_of,
@@ -57,6 +58,7 @@ def evaluate(
     bits: BitsOfSource = None,
     memory: Memory = 2048,
     engine: Engine = "torch",
+    device: ScoringDevice = None,
     positive: Annotated[
         str | None,
         typer.Option(
@@ -89,6 +91,10 @@ def evaluate(
     check_targets(json, html)
     day = day_of(per_day, prevalence, "evaluate")
     of_another_source("evaluate", source, bits=bits)
+    if device is not None:
+        from residua.runs.engines import engine_on
+
+        engine = engine_on(device, engine, "evaluate")
     with watching(quiet=quiet) as watcher:
         if cluster is None:
             judged = evaluate_run(

@@ -11,6 +11,7 @@ import typer
 from residua.cli.config_file import Config
 from residua.cli.options import (
     Bits,
+    Device,
     Epochs,
     FollowLinks,
     Groups,
@@ -264,6 +265,7 @@ def fit(
         ),
     ] = None,
     threads: Threads = None,
+    device: Device = None,
     policy: Annotated[
         str | None,
         typer.Option(

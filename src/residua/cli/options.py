@@ -231,6 +231,26 @@ Threads = Annotated[
 ]
 
 
+Device = Annotated[
+    str | None,
+    typer.Option(
+        "--device",
+        metavar="NAME",
+        help="What trains: auto, cpu, cuda, cuda:N or mps. auto: a GPU if PyTorch sees one.",
+        show_default="auto",
+    ),
+]
+ScoringDevice = Annotated[
+    str | None,
+    typer.Option(
+        "--device",
+        metavar="NAME",
+        help="What scores: cpu, or cuda or cuda:N, which is the engine torch-gpu there.",
+        show_default="auto: cpu",
+    ),
+]
+
+
 def day_of(per_day: int | None, prevalence: float | None, command: str) -> Day | None:
     """What the two options say of a day; None where neither is given.
 

@@ -15,6 +15,7 @@ from residua.cli.options import (
     Memory,
     Quiet,
     Run,
+    ScoringDevice,
     Source,
     Strict,
     Workers,
@@ -60,6 +61,7 @@ def score(
     bits: BitsOfSource = None,
     memory: Memory = 2048,
     engine: Engine = "torch",
+    device: ScoringDevice = None,
     raw_cells: Annotated[
         bool,
         typer.Option(
@@ -98,6 +100,10 @@ def score(
     from residua.cli.progress import watching
     from residua.runs.score import score_run
 
+    if device is not None:
+        from residua.runs.engines import engine_on
+
+        engine = engine_on(device, engine, "score")
     with watching(quiet=quiet) as watcher:
         more: dict[str, Any] = {
             "maps": maps,

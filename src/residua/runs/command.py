@@ -15,7 +15,7 @@ _ESTIMATORS = {
     "detect": "OneClassDetector",
     "classify": "AutoencoderClassifier",
 }
-_PYTHON_ALONE = ("multilabel", "weight_decay", "accelerator", "label_smoothing", "erase")
+_PYTHON_ALONE = ("multilabel", "weight_decay", "label_smoothing", "erase")
 
 
 def fit_command(folder: TrainedRun, state: RunState) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from residua._files import read_json
@@ -31,6 +32,7 @@ from residua.training.bundle import Bundle, check_fits, load_bundle
 from residua.training.export import Verification, build_engine
 from residua.training.export.onnx_file import Entry
 from residua.training.fitting.splits import normals_of
+from residua.training.loop.devices import find_device
 from residua.training.scoring.engine_variants import VARIANTS
 
 _BATCHES = (1, 256)
@@ -47,6 +49,30 @@ class EngineRow:
     images_a_second: dict[int, float]
     megabytes: float | None
     why_not: str | None = None
+
+
+def engine_on(device: str | None, engine: str, where: str) -> str:
+    """The engine that scores on a device: the reference on the processor, ``torch-gpu`` on a GPU.
+
+    Raises
+    ------
+    InputError
+        If the device is not there, or the engine does not run on it.
+    """
+    if device in (None, "auto"):
+        return engine
+    gpu = "torch-gpu"
+    found = find_device(str(device), where)
+    runs_there = engine in (REFERENCE, gpu) if found.type == "cuda" else engine != gpu
+    if found.type == "mps" or not runs_there:
+        raise InputError(
+            f"{where}: --device and --engine must go together. Got {device} and {engine}. On cuda"
+            f" there is {gpu}; every other engine runs on cpu, and none on mps."
+        )
+    if found.type == "cpu":
+        return engine
+    torch.cuda.set_device(found.index or 0)
+    return gpu
 
 
 def export_run(

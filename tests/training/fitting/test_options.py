@@ -41,7 +41,7 @@ ESTIMATORS = (Autoencoder, OneClassDetector, AutoencoderClassifier)
 OF_THE_PROCESS = {"out", "memory", "resume", "quiet", "help", "config"}
 OF_THE_SOURCE = {"source", "normal", "bits", "follow_links", "root", "separator", "groups"}
 OF_THE_COMMAND = {"devices", "nodes"}
-NOT_SPELLED = {"weight_decay", "accelerator", "job", "settings", "recipe_options"}
+NOT_SPELLED = {"weight_decay", "job", "settings", "recipe_options"}
 
 ANOTHER_JOBS = [
     ("classify", {"trim": 0.3}),
@@ -164,7 +164,7 @@ def old_state(job: str, **options) -> dict:
     settings = {
         "epochs": 2, "minutes": None, "batch_size": None, "learning_rate": None, "weight_decay": None,
         "patience": None, "seed": 3, "precision": "auto", "augment": [], "trim": options.pop("trim", 0.0),
-        "accelerator": "auto", "threads": None, "devices": 1, "nodes": 1,
+        "device": "auto", "threads": None, "devices": 1, "nodes": 1,
     }  # fmt: skip
     flat = {
         "source": "parts", "job": job, "recipe": "plain", "recipe_options": {"latent": 2}, "normal": ["good"],

@@ -17,7 +17,7 @@ from residua.training.recipes.plain import Plain
 from training_wing import blobs
 
 PLAN = TrainingPlan(epochs=3, steps_per_epoch=5, bfloat16=False)
-SETTINGS = TrainingSettings(batch_size=8, epochs=3, accelerator="cpu")
+SETTINGS = TrainingSettings(batch_size=8, epochs=3, device="cpu")
 DECAY = 0.9
 
 

@@ -20,7 +20,7 @@ from residua.training.recipes.plain import Plain
 from training_wing import blobs
 
 PLAN = TrainingPlan(epochs=4, steps_per_epoch=5, bfloat16=False)
-SETTINGS = TrainingSettings(batch_size=8, epochs=4, accelerator="cpu")
+SETTINGS = TrainingSettings(batch_size=8, epochs=4, device="cpu")
 
 
 def test_lightning_is_loaded_by_training_alone():

@@ -33,6 +33,7 @@ from residua.training.fitting.fit import fit
 from residua.training.fitting.options import DetectOptions
 from residua.training.fitting.session import FitSession
 from residua.training.fitting.splits import CALIBRATION_SHARE, VALIDATION_SHARE
+from residua.training.loop.devices import find_device
 from residua.training.loop.settings import TrainingSettings
 from residua.training.networks import ImageShape
 from residua.training.recipes import RECIPES, make_recipe
@@ -87,6 +88,7 @@ def run_benchmark(
         If a recipe is unknown, or `out` was begun with other options.
     """
     watcher = watcher or Watcher()
+    find_device(options.settings.device, "benchmark")
     for recipe in options.recipes:
         make_recipe(recipe)
     images = load_images(
@@ -281,6 +283,7 @@ def _asked(options: BenchmarkOptions, images: ImageSet) -> Record:
         "seed": settings.seed,
         **({} if options.bits is None else {"bits": options.bits}),
         **({} if options.groups is None else {"groups": options.groups}),
+        **({} if settings.device == "auto" else {"device": settings.device}),
     }
 
 
@@ -340,6 +343,7 @@ def _command(options: BenchmarkOptions, out: str | Path | None) -> list[str]:
         ("epochs", settings.epochs),
         ("minutes", settings.minutes),
         ("threads", settings.threads),
+        ("device", None if settings.device == "auto" else settings.device),
         ("size", options.size),
         ("groups", options.groups),
         ("bits", options.bits),

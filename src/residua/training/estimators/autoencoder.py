@@ -24,7 +24,7 @@ class Autoencoder(ImageEstimator):
     Parameters
     ----------
     recipe, latent, size, aspect, epochs, minutes, batch_size, learning_rate, patience, precision,
-    augment, trim, threads, seed
+    augment, trim, threads, device, seed
         See `ImageEstimator`.
 
     Examples

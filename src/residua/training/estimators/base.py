@@ -78,7 +78,7 @@ class ImageEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     trim : float
         Share of the training images, at most a half, that is dropped as the worst after a short
         first training.
-    batch_size, learning_rate, patience, precision, threads
+    batch_size, learning_rate, patience, precision, threads, device
         See `residua.training.loop.settings.TrainingSettings`.
     augment : tuple of names and callables, or one of them
         ``flip``, ``shift``, ``crop``, ``brightness``; a function of your own that gets a batch
@@ -110,6 +110,7 @@ class ImageEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         augment: Any = (),
         trim: float = 0.0,
         threads: int | None = None,
+        device: str = "auto",
         seed: int = 0,
     ) -> None:
         self.recipe = recipe
@@ -125,6 +126,7 @@ class ImageEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.augment = augment
         self.trim = trim
         self.threads = threads
+        self.device = device
         self.seed = seed
 
     def reconstruct(self, X: Any) -> NDArray[np.float32]:

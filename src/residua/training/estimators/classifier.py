@@ -59,7 +59,8 @@ class AutoencoderClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[mi
     mirrored : bool, optional
         Whether probabilities are means over the image and its mirror image, at the cost of a second
         pass through the encoder; None: where mirroring augments.
-    size, aspect, epochs, minutes, batch_size, learning_rate, patience, precision, threads, seed
+    size, aspect, epochs, minutes, batch_size, learning_rate, patience, precision, threads, device,
+    seed
         See `ImageEstimator`. By default all steps are taken and the last weights kept.
 
     Attributes
@@ -105,6 +106,7 @@ class AutoencoderClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[mi
         precision: Precision = "auto",
         augment: Any = "auto",
         threads: int | None = None,
+        device: str = "auto",
         seed: int = 0,
     ) -> None:
         self.strategy = strategy
@@ -127,6 +129,7 @@ class AutoencoderClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[mi
         self.precision = precision
         self.augment = augment
         self.threads = threads
+        self.device = device
         self.seed = seed
 
     def fit(

@@ -66,7 +66,7 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
     region : path, array (height, width) or Region, optional
         Where to look: a mask (not zero counts) or a JSON file with polygons.
     latent, size, aspect, epochs, minutes, batch_size, learning_rate, patience, precision,
-    augment, trim, threads, seed
+    augment, trim, threads, device, seed
         See `ImageEstimator`.
 
     Attributes
@@ -114,6 +114,7 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
         augment: Any = (),
         trim: float = 0.0,
         threads: int | None = None,
+        device: str = "auto",
         seed: int = 0,
     ) -> None:
         # Spelled out, not passed on as a dictionary: get_params and clone read this signature.
@@ -131,6 +132,7 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
             augment=augment,
             trim=trim,
             threads=threads,
+            device=device,
             seed=seed,
         )
         self.policy = policy

@@ -42,6 +42,7 @@ from residua.training.fitting.sizes import choose_prepare, scoring_batch
 from residua.training.fitting.splits import VALIDATION_SHARE, hold_out, sample_rows
 from residua.training.fitting.targets import LabelledSet, calibration_set, images_of, labelled_set
 from residua.training.loop.augmentation import check_names
+from residua.training.loop.devices import find_device
 from residua.training.networks import n_parameters
 from residua.training.networks.base import why_no_code
 from residua.training.recipes import make_recipe
@@ -80,6 +81,7 @@ def fit(
     """
     session = session or FitSession()
     notes = Notes(session.on_note)
+    find_device(options.settings.device)
     # First weights and dropout come from torch's global generators, which are the user's.
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         if isinstance(options, ClassifyOptions):

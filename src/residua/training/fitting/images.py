@@ -47,6 +47,7 @@ _OF_STEPS = (
     "weight_decay",
     "patience",
     "precision",
+    "device",
     "augment",
 )
 _FIRST = 4  # the first training takes one epoch of so many

@@ -20,6 +20,7 @@ from residua.images.region import Region
 from residua.records import Job
 from residua.training.bundle import BundleConfig
 from residua.training.fitting.sizes import check_aspect
+from residua.training.loop.devices import find_device
 from residua.training.loop.processes import check_spread
 from residua.training.loop.settings import TrainingSettings, sentence_of
 from residua.training.networks.backbones import named_backbone
@@ -317,8 +318,10 @@ def options_of(config: BundleConfig) -> FitOptions:
 
 def check_options(options: FitOptions) -> None:
     """Refuse what needs no image to be refused: a mistyped recipe, strategy or option, sizes that
-    the network cannot have, and what several processes could not decide alike.
+    the network cannot have, a device that is not there, and what several processes could not decide
+    alike.
     """
+    find_device(options.settings.device)
     is_computed = False
     if isinstance(options, ClassifyOptions):
         strategy = make_strategy(options.strategy, **{**options.recipe_options, "n_classes": 2})

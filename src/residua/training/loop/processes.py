@@ -44,6 +44,8 @@ def check_spread(settings: TrainingSettings, unfit: Sequence[str] = ()) -> None:
     if not is_spread(settings):
         return
     wrong = list(unfit)
+    if ":" in settings.device:
+        wrong.insert(0, f"--device {settings.device}, which is one: pass --device cuda")
     if settings.minutes is not None and (settings.nodes > 1 or _started_together()):
         wrong.insert(
             0,

@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError
 
 from residua.errors import InputError
 from residua.records import Record
+from residua.training.loop.devices import PATTERN
 
 Precision = Literal["auto", "fp32", "bf16"]
 
@@ -63,8 +64,9 @@ class TrainingSettings(Record):
     where the processor or GPU computes in it. ``threads`` is the number of processor threads that
     training uses; None takes one for images under 24x24 pixels, else all that torch was given.
     Another number of threads adds in another order, so weights differ in their last digits.
-    ``devices`` are those of each of so many ``nodes``: processes that share each batch, so that
-    training is that of one.
+    ``device`` is ``auto`` (a GPU where PyTorch sees one, else the processor), ``cpu``, ``cuda``,
+    ``cuda:1`` or ``mps``. ``devices`` are those of each of so many ``nodes``: processes that share
+    each batch, so that training is that of one.
     """
 
     epochs: int | None = Field(default=None, ge=1, le=1_000_000)
@@ -76,12 +78,15 @@ class TrainingSettings(Record):
     seed: int = Field(default=0, ge=0, lt=2**32)
     precision: Precision = "auto"
     augment: tuple[str, ...] = ()
-    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    device: str = Field(default="auto", pattern=rf"^({PATTERN})$")
     threads: int | None = Field(default=None, ge=1, le=1024)
     devices: int = Field(default=1, ge=1, le=1024)
     nodes: int = Field(default=1, ge=1, le=4096)
 
     def __init__(self, **options: Any) -> None:
+        if "accelerator" in options:  # as runs of earlier versions have it
+            earlier = options.pop("accelerator")
+            options.setdefault("device", "cuda" if earlier == "gpu" else earlier)
         try:
             super().__init__(**options)
         except ValidationError as error:

@@ -21,6 +21,7 @@ from torch import Tensor
 from residua.errors import BundleError
 from residua.training.loop.augmentation import check_names
 from residua.training.loop.batches import LabelledImages, TrainingData, make_batches, seeded
+from residua.training.loop.devices import find_device
 from residua.training.loop.optimisers import make_optimiser
 from residua.training.loop.processes import is_spread, shared_statistics
 from residua.training.loop.settings import (
@@ -97,7 +98,7 @@ def plan_training(
     bfloat16 = uses_bfloat16(
         settings.precision,
         n_pixels(train.images if isinstance(train, LabelledImages) else train),
-        on_gpu=_on_gpu(settings),
+        on_gpu=find_device(settings.device).type == "cuda",
     )
     if settings.minutes is None:
         return TrainingPlan(settings.epochs or recipe.schedule.n_epochs(steps), steps, bfloat16)
@@ -211,9 +212,10 @@ def _trainer(
 
     from residua.training.loop.lightning_parts import AtomicCheckpoints
 
+    device = find_device(settings.device)
     return L.Trainer(
-        accelerator=settings.accelerator,
-        devices=settings.devices,
+        accelerator=device.type,
+        devices=settings.devices if device.index is None else [device.index],
         num_nodes=settings.nodes,
         strategy="ddp" if is_spread(settings) else "auto",
         use_distributed_sampler=False,
@@ -269,7 +271,7 @@ def _time_steps(
     The first steps, which allocate and compile, do not count.
     """
     copied = copy.deepcopy(network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    device = torch.device("cuda" if _on_gpu(settings) else "cpu")
+    device = find_device(settings.device)
     copied.to(device)
     optimiser = make_optimiser(copied, recipe.schedule, learning_rate=1e-5, weight_decay=0.0)
     batches = make_batches(
@@ -287,10 +289,17 @@ def _time_steps(
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
+            wait_for(device)
             seconds.append(time.perf_counter() - started)
             if time.perf_counter() > deadline and len(seconds) >= 3:
                 break
     return float(np.median(seconds[len(seconds) // 3 :]))
+
+
+def wait_for(device: torch.device) -> None:
+    """Wait until a device has done what it was given: a GPU works on while Python goes ahead."""
+    if device.type != "cpu":
+        getattr(torch, device.type).synchronize(device)
 
 
 def _moved(batch: Tensor | LabelledBatch, device: torch.device) -> Tensor | LabelledBatch:
@@ -299,10 +308,6 @@ def _moved(batch: Tensor | LabelledBatch, device: torch.device) -> Tensor | Labe
         if isinstance(batch, LabelledBatch)
         else batch.to(device)
     )
-
-
-def _on_gpu(settings: TrainingSettings) -> bool:
-    return settings.accelerator != "cpu" and torch.cuda.is_available()
 
 
 def _device_words(trainer: L.Trainer) -> str:
