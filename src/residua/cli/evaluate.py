@@ -25,6 +25,7 @@ from residua.cli.options import (
     Strict,
     Workers,
     day_of,
+    engine_for,
     of_another_source,
     reference_only,
 )
@@ -91,10 +92,7 @@ def evaluate(
     check_targets(json, html)
     day = day_of(per_day, prevalence, "evaluate")
     of_another_source("evaluate", source, bits=bits)
-    if device is not None:
-        from residua.runs.engines import engine_on
-
-        engine = engine_on(device, engine, "evaluate")
+    engine = engine_for(device, engine, "evaluate")
     with watching(quiet=quiet) as watcher:
         if cluster is None:
             judged = evaluate_run(

@@ -251,6 +251,15 @@ ScoringDevice = Annotated[
 ]
 
 
+def engine_for(device: str | None, engine: str, where: str) -> str:
+    """The engine that the two options ask for; `InputError` where they do not go together."""
+    if device is None:
+        return engine
+    from residua.runs.engines import engine_on
+
+    return engine_on(device, engine, where)
+
+
 def day_of(per_day: int | None, prevalence: float | None, command: str) -> Day | None:
     """What the two options say of a day; None where neither is given.
 

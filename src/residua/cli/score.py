@@ -19,6 +19,7 @@ from residua.cli.options import (
     Source,
     Strict,
     Workers,
+    engine_for,
     reference_only,
 )
 
@@ -100,10 +101,7 @@ def score(
     from residua.cli.progress import watching
     from residua.runs.score import score_run
 
-    if device is not None:
-        from residua.runs.engines import engine_on
-
-        engine = engine_on(device, engine, "score")
+    engine = engine_for(device, engine, "score")
     with watching(quiet=quiet) as watcher:
         more: dict[str, Any] = {
             "maps": maps,

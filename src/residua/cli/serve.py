@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from residua._text import say
-from residua.cli.options import Engine, Quiet, Root, Run, ScoringDevice, names
+from residua.cli.options import Engine, Quiet, Root, Run, ScoringDevice, engine_for, names
 
 
 # Typer reads the options off the signature, so that each is spelled here; the body is short.
@@ -159,10 +159,7 @@ def serve(
         per_client=per_client, connections=connections,
     )  # fmt: skip
 
-    if device is not None:
-        from residua.runs.engines import engine_on
-
-        engine = engine_on(device, engine, "serve")
+    engine = engine_for(device, engine, "serve")
     model = load_model(run, engine, on_note=lambda note: say(note, err=True))
     opened = None
     if review is None and not review_out is root is None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from residua.cli.options import BitsOfSource, Engine, Quiet, Run
+from residua.cli.options import BitsOfSource, Engine, Quiet, Run, ScoringDevice, engine_for
 
 
 def watch(
@@ -87,6 +87,7 @@ def watch(
         typer.Option(metavar="SECONDS", help="How long a file that cannot be read is waited for."),
     ] = 30.0,
     engine: Engine = "torch",
+    device: ScoringDevice = None,
     bits: BitsOfSource = None,
     json: Annotated[
         Path | None,
@@ -120,7 +121,7 @@ def watch(
         once=once,
         settle=settle,
         patience=patience,
-        engine=engine,
+        engine=engine_for(device, engine, "watch"),
         bits=bits,
         every=every,
     )

@@ -144,6 +144,7 @@ def test_scoring_on_a_gpu_is_an_engine_and_nothing_else_runs_there(machine, monk
         ("score", "run", "digits", "--out", "scores.csv"),
         ("evaluate", "run"),
         ("serve", "run"),
+        ("watch", "run", "-"),
     ],
     ids=lambda command: command[0],
 )
