@@ -12,7 +12,7 @@ from residua._text import say
 from residua.cli.options import PerDay
 
 if TYPE_CHECKING:
-    from residua.thresholds import DifferencePlan, Plan
+    from residua.thresholds import CorrectionsPlan, DifferencePlan, Plan
 
 
 def plan(
@@ -32,9 +32,32 @@ def plan(
             metavar="RATE:RATE",
         ),
     ] = None,
+    corrections: Annotated[
+        str | None,
+        typer.Option(
+            help=(
+                "A rate before and after learning: a recall that shall grow, such as 0.60:0.80, or"
+                " a rate of false alarms that shall fall, such as 0.05:0.02."
+            ),
+            metavar="RATE:RATE",
+        ),
+    ] = None,
+    taught: Annotated[
+        int | None,
+        typer.Option(
+            help=(
+                "With --corrections: how many images teach. Default: 10 defects, or 20 false"
+                " alarms."
+            ),
+            metavar="N",
+        ),
+    ] = None,
     confidence: Annotated[float, typer.Option(help="Confidence of the promise.")] = 0.95,
     power: Annotated[
-        float, typer.Option(help="With --difference: the probability of finding the difference.")
+        float,
+        typer.Option(
+            help="With --difference and --corrections: the probability of finding the difference."
+        ),
     ] = 0.8,
     misses: Annotated[
         str, typer.Option(help="Numbers of errors to plan for.", metavar="N,...")
@@ -79,24 +102,34 @@ def plan(
     residua plan --policy 'false-alarms<=0.05' --per-day 10000
 
     residua plan --difference 0.90:0.95
+
+    residua plan --corrections 0.60:0.80 --taught 10
     """
     from residua import thresholds
     from residua.cli.output import emit_json, is_stdout
     from residua.errors import InputError
     from residua.evaluation.per_day import promised_a_day
 
-    if (policy is None) == (difference is None):
-        got = "neither" if policy is None else "both"
+    given = [one for one in (policy, difference, corrections) if one is not None]
+    if len(given) != 1:
+        got = "none" if not given else "several"
         raise InputError(
-            f"plan: one of --policy and --difference must be given. Got {got}. Write --policy"
-            " 'recall>=0.99'."
+            f"plan: one of --policy, --difference and --corrections must be given. Got {got}. Write"
+            " --policy 'recall>=0.99'."
+        )
+    if taught is not None and corrections is None:
+        raise InputError(
+            "plan: --taught must come with --corrections. It came alone. Leave --taught out."
+        )
+    if group_size is not None and corrections is not None:
+        raise InputError(
+            "plan: --corrections counts independent images. Got --group-size. Leave it out, and"
+            " count parts in place of images."
         )
     if per_day is not None and policy is None:
-        raise InputError(
-            "plan: --per-day must come with --policy. Got --difference. Leave --per-day out."
-        )
+        raise InputError("plan: --per-day must come with --policy. Got none. Leave --per-day out.")
     a_day = None if per_day is None else promised_a_day(policy or "", per_day)
-    told: Plan | DifferencePlan
+    told: Plan | DifferencePlan | CorrectionsPlan
     if policy is not None:
         told = thresholds.plan(
             policy,
@@ -105,9 +138,16 @@ def plan(
             group_size=group_size,
             share_of_group=share_of_group,
         )
+    elif corrections is not None:
+        told = thresholds.plan_corrections(
+            *_two_rates(corrections, "--corrections"),
+            taught=taught,
+            confidence=confidence,
+            power=power,
+        )
     else:
         told = thresholds.plan_difference(
-            *_two_rates(difference or ""),
+            *_two_rates(difference or "", "--difference"),
             confidence=confidence,
             power=power,
             group_size=group_size,
@@ -116,6 +156,8 @@ def plan(
     if not is_stdout(json):
         if isinstance(told, thresholds.Plan):
             _print_rows(told)
+        if isinstance(told, thresholds.CorrectionsPlan):
+            _print_corrections(told)
         say(told.meaning)
         if a_day is not None:
             say(a_day)
@@ -134,23 +176,31 @@ def _whole(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in parts)
 
 
-def _two_rates(text: str) -> tuple[float, float]:
+def _two_rates(text: str, option: str) -> tuple[float, float]:
     from residua.errors import InputError
 
     try:
         first, second = (float(part) for part in text.split(":"))
     except ValueError:
         raise InputError(
-            f"plan: --difference must be two rates. Got {text!r}. Write for instance 0.90:0.95."
+            f"plan: {option} must be two rates. Got {text!r}. Write for instance 0.90:0.95."
         ) from None
     return first, second
 
 
+def _print_corrections(told: CorrectionsPlan) -> None:
+    from residua._text import count
+
+    columns = ["images that get worse", f"{told.kind} images to test on", "labelled in all"]
+    cells = [
+        [f"{100 * row.worse:.2g} in 100", f"{row.n_test:,}", f"{row.n_images:,}"]
+        for row in told.rows
+    ]
+    say(f"{count(told.n_taught, 'image')} to learn from, and")
+    _print_table(columns, cells)
+
+
 def _print_rows(told: Plan) -> None:
-    from rich.table import Table
-
-    from residua._text import terminal
-
     if any(row.n_groups is not None for row in told.rows):
         columns = [f"groups with {told.fault}", "share of group", "groups", "images"]
         cells = [
@@ -165,6 +215,14 @@ def _print_rows(told: Plan) -> None:
     else:
         columns = [told.fault, f"{told.kind} images"]
         cells = [[str(row.n_faults), f"{row.n_images:,}"] for row in told.rows]
+    _print_table(columns, cells)
+
+
+def _print_table(columns: list[str], cells: list[list[str]]) -> None:
+    from rich.table import Table
+
+    from residua._text import terminal
+
     table = Table(*columns, box=None, header_style="dim", padding=(0, 2, 0, 1))
     for one in cells:
         table.add_row(*one)

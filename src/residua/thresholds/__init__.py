@@ -2,6 +2,7 @@
 
 from residua.thresholds.choose import choose_threshold
 from residua.thresholds.conformal import PValues, conformal_p_values
+from residua.thresholds.corrections import CorrectionsPlan, CorrectionsRow, plan_corrections
 from residua.thresholds.optimism import Optimism, threshold_optimism
 from residua.thresholds.pixels import pixel_threshold_of
 from residua.thresholds.planning import DifferencePlan, Plan, PlanRow, plan, plan_difference
@@ -11,6 +12,8 @@ from residua.thresholds.registry import POLICIES, batch_policy, parse_policy
 
 __all__ = [
     "POLICIES",
+    "CorrectionsPlan",
+    "CorrectionsRow",
     "DifferencePlan",
     "Optimism",
     "PValues",
@@ -24,6 +27,7 @@ __all__ = [
     "parse_policy",
     "pixel_threshold_of",
     "plan",
+    "plan_corrections",
     "plan_difference",
     "rates_at",
     "threshold_optimism",
