@@ -5,10 +5,13 @@ from __future__ import annotations
 import csv
 import json
 
+import numpy as np
 import pytest
+from PIL import Image
 from pydantic import ValidationError
 
 from residua.errors import InputError, OutputError
+from residua.images import load_images
 from residua.server.review import book as module
 from residua.server.review.book import Answer, Book
 
@@ -73,6 +76,19 @@ def test_no_cell_is_a_formula_and_paths_are_still_found(tmp_path):
     assert not any(cell.startswith(("=", "+", "-", "@", "\t")) for cell in cells)
     assert [row["path"] for row in rows(book)] == ["./=cmd.png", "./+x/a.png"]
     assert rows(book)[1]["note"] == 'a "quote", a; semicolon and a line'
+
+
+def test_a_table_of_odd_names_is_read_as_it_was_meant(tmp_path):
+    names = ["a b.png", "ü.png", "x,y;z.png", "=x.png", " lead.png", 'q"uote.png', "#1.png",
+             "-1.png", "nan.png", "~/x.png", "sub/@a.png", "back\\slash.png"]  # fmt: skip
+    book = Book(tmp_path)
+    for place, name in enumerate(names):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((4, 4), place, np.uint8)).save(tmp_path / name)
+        book.give(said(name, "good", note='; ,"x" #'))
+    images = load_images(str(book.table))
+    assert [str(path).removeprefix("./") for path in images.paths] == names
+    assert set(images.own_columns["note"].tolist()) == {'; ,"x" #'}
 
 
 @pytest.mark.parametrize("name", ["=anna", "-", "", " ", "a" * 61, "a\x1b[0m", "\u202eanna"])

@@ -3,6 +3,7 @@
 Their answers become `corrections.csv`, from which `residua learn` learns.
 """
 
-from residua.server.review.review import Review, open_review
+from residua.server.review.opening import open_review
+from residua.server.review.review import Review
 
 __all__ = ["Review", "open_review"]

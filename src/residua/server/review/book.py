@@ -222,7 +222,8 @@ class Book:
 
 def _safe_path(path: str) -> str:
     """A path as no spreadsheet takes it for a formula, and a manifest still finds it."""
-    return f"./{path}" if cell(path) != path or path != path.lstrip() else path
+    is_odd = cell(path) != path or path != path.lstrip() or path.startswith("~/")
+    return f"./{path}" if is_odd else path
 
 
 def _write_all(handle: int, line: bytes) -> None:
