@@ -75,8 +75,16 @@ def test_an_estimate_is_formatted_with_its_interval_and_becomes_a_float() -> Non
     assert f"{area:.2f}" == "0.88 [0.45, 1.00]"
     assert f"{area}" == str(area) == "0.875 [0.452, 0.998]"
     assert f"{Estimate(value=0.5):.3f}" == "0.500"
+    assert str(Estimate(value=1.0, low=0.00012, high=1234.5)) == "1.00 [0.000120, 1,234]"
     assert float(area) == 0.875
     undefined = Estimate(value=None)
     assert f"{undefined:.3f}" == "not defined"
     with pytest.raises(ValueError, match="must be defined"):
         float(undefined)
+
+
+def test_an_evaluation_is_one_line_where_no_notebook_shows_it() -> None:
+    metrics = {name: Estimate(value=0.5) for name in ("a", "b", "c", "d")}
+    record = Evaluation(job="detect", n_images=1200, split="test", metrics=metrics)
+    said = "<Evaluation of 1,200 images (detect, test): a 0.500, b 0.500, c 0.500, and 1 more>"
+    assert repr(record) == str(record) == said

@@ -47,6 +47,10 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+def _three_digits(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:#.3g}".rstrip(".")
+
+
 class Estimate(Shown, Record):
     """A number with its confidence interval.
 
@@ -92,7 +96,7 @@ class Estimate(Shown, Record):
         if self.value is None:
             return "not defined"
         value, *ends = (
-            format(end, spec or ".3g")
+            format(end, spec) if spec else _three_digits(end)
             for end in (self.value, self.low, self.high)
             if end is not None
         )
@@ -280,6 +284,18 @@ class Evaluation(Drawn, Record):
     provenance: dict[str, Any] = Field(default_factory=dict)
     schema_version: int = Field(default=SCHEMA_VERSION, ge=1, le=SCHEMA_VERSION)
     _behind: _Behind = PrivateAttr(default_factory=_Behind)
+
+    def __repr__(self) -> str:
+        word = "" if self.verdict is None else f"{self.verdict.word}; "
+        told = [f"{name} {one}" for name, one in self.metrics.items()]
+        more = f", and {len(told) - 3} more" if len(told) > 3 else ""
+        findings = f"; findings: {', '.join(one.code for one in self.findings)}"
+        return (
+            f"<Evaluation of {self.n_images:,} images ({self.job}, {self.split}): {word}"
+            f"{', '.join(told[:3])}{more}{findings if self.findings else ''}>"
+        )
+
+    __str__ = __repr__
 
     @property
     def evidence(self) -> Any:

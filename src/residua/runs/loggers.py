@@ -217,7 +217,7 @@ class RunLogger:
         if kind is not None and kind.file is not None and evidence is not None:
             with TemporaryDirectory() as folder:
                 path = Path(folder) / _REPORT_FILE
-                kind.file(self.logger, write_html(path, "residua", [(clean, evidence)]))
+                kind.file(self.logger, write_html(path, "residua", [clean.with_evidence(evidence)]))
         self.end()
 
     def end(self, *, is_failed: bool = False) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import pickle
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -156,6 +157,21 @@ def test_a_record_from_a_file_has_no_arrays_and_says_how_to_add_them(detection):
             wanted()
     assert read.with_evidence(detection.evidence).show().height == 640
     assert "evidence" not in detection.model_dump_json()
+
+
+def test_a_record_alone_is_enough_for_a_report_and_for_a_comparison(
+    detection, images, comparison, tmp_path
+):
+    page = residua.write_html(tmp_path / "report.html", "Digits", [detection]).read_text()
+    assert "residua-data" in page
+    with pytest.raises(InputError, match="hashes of their images"):
+        residua.compare_models({"a": detection, "b": detection})
+    evidence = replace(detection.evidence, pixel_hashes=images.pixel_hashes)
+    both = {name: detection.with_evidence(evidence) for name in ("first", HOSTILE)}
+    assert residua.compare_models(both) == comparison
+    bare = residua.Evaluation(job="detect", n_images=0, split="test")
+    with pytest.raises(InputError, match="write_html: arrays must lie behind"):
+        residua.write_html(tmp_path / "none.html", "none", [bare])
 
 
 def test_arrays_stay_behind_a_record_that_is_pickled(detection):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -51,7 +51,9 @@ class _Shared:
     findings: tuple[Finding, ...]
 
 
-def compare_models(models: Sequence[Contestant], *, confidence: float = 0.95) -> Comparison:
+def compare_models(
+    models: Sequence[Contestant] | Mapping[str, Evaluation], *, confidence: float = 0.95
+) -> Comparison:
     """Paired differences of two or more models on the same test images.
 
     Images are matched by the hashes of their pixels. Where the models were tested on different
@@ -61,8 +63,9 @@ def compare_models(models: Sequence[Contestant], *, confidence: float = 0.95) ->
 
     Parameters
     ----------
-    models : sequence of Contestant
-        Of one job, with names that differ.
+    models : sequence of Contestant, or mapping of str to Evaluation
+        Of one job, with names that differ. A mapping holds records that know the images they were
+        judged on, as those of `evaluate` of an estimator do.
     confidence : float in (0, 1)
 
     Returns
@@ -90,6 +93,11 @@ def compare_models(models: Sequence[Contestant], *, confidence: float = 0.95) ->
     >>> compare_models([model("joint", first), model("plain", second)]).sentence
     'joint beats plain by 15.0 points of accuracy [10.0, 20.2] on 200 test images.'
     """
+    if isinstance(models, Mapping):
+        models = [
+            Contestant(name, one, one.evidence or Evidence(paths=np.array([], object)))
+            for name, one in models.items()
+        ]
     _check(models, confidence)
     job = models[0].evaluation.job
     shared = _shared(models)
@@ -173,7 +181,7 @@ def _check(models: Sequence[Contestant], confidence: float) -> None:
         problems.add(
             "evaluations must hold the hashes of their images",
             got,
-            "Run `residua evaluate` again",
+            "Run `residua evaluate` again, or compare what `evaluate` of an estimator gave",
             InputError,
         )
     problems.raise_any()

@@ -10,6 +10,7 @@ import numpy as np
 from residua.errors import InputError, MissingExtraError
 from residua.evaluation.comparison import Comparison
 from residua.evaluation.report.kinds import truth
+from residua.evaluation.report.page import with_arrays
 from residua.records import Estimate, Evaluation
 
 _ESTIMATE = ("value", "low", "high", "confidence", "n", "n_groups", "n_effective")
@@ -74,12 +75,7 @@ def _findings(record: Evaluation) -> _Rows:
 
 
 def _images(record: Evaluation) -> _Rows:
-    evidence = record.evidence
-    if evidence is None:
-        raise InputError(
-            "to_frame: images must lie behind the record. Got one that was read from a file. Add"
-            ' them: record.with_evidence(Evidence.load("RUN/evidence.npz")).'
-        )
+    _, evidence = with_arrays(record, "to_frame")
     columns: dict[str, Any] = {"path": np.asarray(evidence.paths)}
     for name in ("labels", "groups", "scores"):
         if (column := getattr(evidence, name)) is not None:
@@ -92,7 +88,7 @@ def _images(record: Evaluation) -> _Rows:
     if evidence.said is not None:
         columns["predicted"] = np.asarray(evidence.classes)[evidence.said]
     if evidence.probabilities is not None:
-        for place, name in enumerate(evidence.classes):
+        for place, name in enumerate(np.asarray(evidence.classes).tolist()):
             columns[f"probability[{name}]"] = np.asarray(evidence.probabilities)[:, place]
     return ("path",), columns
 

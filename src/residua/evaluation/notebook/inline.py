@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from residua.errors import InputError
 from residua.evaluation.report.markup import element
-from residua.evaluation.report.page import page
+from residua.evaluation.report.page import page, with_arrays
 from residua.records import Evaluation
 
 _SHARE = 0.15  # of the pictures that a file holds
@@ -46,9 +45,4 @@ def inline(record: Evaluation, *, height: int, title: str) -> Inline:
     InputError
         If no arrays lie behind the record.
     """
-    if record.evidence is None:
-        raise InputError(
-            "show: the arrays of a report must lie behind the record. Got a record that was read"
-            ' from a file. Add them: record.with_evidence(Evidence.load("RUN/evidence.npz")).'
-        )
-    return Inline(page(title, [(record, record.evidence)], share=_SHARE), height)
+    return Inline(page(title, [with_arrays(record, "show")], share=_SHARE), height)

@@ -40,7 +40,7 @@ Job = tuple[Evaluation, Evidence]
 def write_html(
     path: str | Path,
     title: str,
-    jobs: Sequence[Job],
+    jobs: Sequence[Job | Evaluation],
     *,
     subtitle: str | None = None,
     names: Sequence[str] | None = None,
@@ -54,8 +54,8 @@ def write_html(
     title
         The page's heading.
     jobs
-        Pairs of an evaluation and the arrays behind it; each becomes a tab. Two of one job on the
-        same images are compared.
+        Pairs of an evaluation and the arrays behind it, or evaluations that know theirs; each
+        becomes a tab. Two of one job on the same images are compared.
     subtitle
         One line below the title.
     names
@@ -94,8 +94,26 @@ def write_html(
             f"write_html: there must be one name per job. Got {got}. Name each, or none."
         )
     path = Path(path)
-    files.write_text(path, page(title, jobs, subtitle=subtitle, names=names))
+    pairs = [with_arrays(one, "write_html") if isinstance(one, Evaluation) else one for one in jobs]
+    files.write_text(path, page(title, pairs, subtitle=subtitle, names=names))
     return path
+
+
+def with_arrays(record: Evaluation, where: str) -> Job:
+    """A record with the arrays behind it.
+
+    Raises
+    ------
+    InputError
+        If there are none.
+    """
+    if record.evidence is None:
+        raise InputError(
+            f"{where}: arrays must lie behind the record. Got a record that was read from a file,"
+            ' or of several labels. Add them: record.with_evidence(Evidence.load("RUN/'
+            'evidence.npz")).'
+        )
+    return record, record.evidence
 
 
 def page(
