@@ -147,6 +147,19 @@ def test_the_command_line_works_where_torch_is_absent(arguments: list[str]):
     assert done.stdout
 
 
+@pytest.mark.slow
+def test_the_demo_runs_where_torch_is_absent_and_says_how_to_get_the_rest(tmp_path):
+    done = without_torch(f"""
+    from residua.cli import main
+
+    main(["demo", "--out", {str(tmp_path / "demo")!r}])
+    """)
+    assert done.returncode == 0, done.stderr
+    assert "ROC AUC" in done.stdout
+    assert "pip install 'residua[train]'" in done.stdout.replace("\n", " ")
+    assert (tmp_path / "demo" / "report.html").stat().st_size > 100_000
+
+
 def test_a_command_that_trains_says_what_is_missing_and_ends_with_2(tmp_path):
     done = without_torch(f"""
     from residua.cli import main
