@@ -69,6 +69,30 @@ class Problems:
         raise kind("\n".join(map(str, self._found)))
 
 
+def is_tensor(value: Any) -> bool:
+    """Whether it is a tensor of torch, which NumPy reads only off the graph and off a GPU."""
+    return hasattr(value, "detach") and hasattr(value, "numpy")
+
+
+def array_of(value: Any) -> NDArray[Any]:
+    """Anything that is or becomes an array; tensors whatever device, graph or type they have.
+
+    bfloat16 and float16 of torch and bfloat16 of others become float32, which holds them all.
+
+    Examples
+    --------
+    >>> array_of([0.5, 1])
+    array([0.5, 1. ])
+    """
+    if is_tensor(value):
+        value = value.detach().cpu()
+        if value.is_floating_point() and value.element_size() < 4:
+            value = value.float()
+        return np.asarray(value.numpy())
+    array = np.asarray(value)
+    return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
+
+
 def as_images(images: Any, *, name: str = "images", problems: Problems) -> NDArray[np.float32]:
     """Images as float32 (n_images, height, width, channels) in [0, 1].
 
@@ -78,7 +102,7 @@ def as_images(images: Any, *, name: str = "images", problems: Problems) -> NDArr
     """
     empty = np.zeros((0, 1, 1, 1), np.float32)
     try:
-        array = np.asarray(images)
+        array = array_of(images)
     except (ValueError, TypeError) as error:
         return problems.instead(
             empty,
@@ -161,7 +185,7 @@ def as_scores(scores: Any, *, name: str = "scores", problems: Problems) -> NDArr
     """
     check_unmasked(scores, name, problems)
     try:
-        array = np.asarray(scores)
+        array = array_of(scores)
         if not np.issubdtype(array.dtype, np.floating):
             array = array.astype(
                 np.float64, casting="same_kind" if array.dtype.kind == "c" else "unsafe"
@@ -170,7 +194,7 @@ def as_scores(scores: Any, *, name: str = "scores", problems: Problems) -> NDArr
         return problems.instead(
             np.zeros(0),
             f"{name} must be numbers",
-            f"{np.asarray(scores).dtype} values",
+            f"{array_of(scores).dtype} values",
             "Convert them to float",
             RangeError,
         )
@@ -208,7 +232,7 @@ def as_binary_labels(labels: Any, *, name: str = "labels", problems: Problems) -
 
     0/1 and booleans are accepted, all else refused.
     """
-    array = _as_column(np.asarray(labels))
+    array = _as_column(array_of(labels))
     if array.ndim != 1:
         return problems.instead(
             np.zeros(0, np.bool_),
@@ -255,7 +279,7 @@ def as_classes(labels: Any, *, name: str = "labels", problems: Problems) -> NDAr
 
     Whole floats and booleans become integers, missing labels are refused.
     """
-    array = _as_column(np.asarray(labels))
+    array = _as_column(array_of(labels))
     if array.ndim != 1:
         return problems.instead(
             np.zeros(0, np.int64),
@@ -315,7 +339,7 @@ def as_probabilities(
     """
     empty = np.zeros((0, 2))
     try:
-        array = np.asarray(probabilities)
+        array = array_of(probabilities)
         array = array.astype(np.float32 if array.dtype in (np.float16, np.float32) else np.float64)
     except (ValueError, TypeError):
         return problems.instead(

@@ -330,3 +330,21 @@ def test_split_divides_anew_by_labels_groups_and_what_is_normal():
     assert np.bincount(again.test.labels).min() >= 16
     with pytest.raises(Exception, match="leave some images for train"):
         images.split(calibration=0.5, test=0.5)
+
+
+def test_floats_that_are_bytes_in_fact_are_those_bytes_again(pixels, tensors):
+    """As after torchvision's ``ToTensor``: no value changes, and hashes are those of files."""
+    scaled = tensors.float() / 255
+    for given in (Items(scaled), list(scaled), scaled):
+        images = load_images(given)
+        assert images.dtype == np.uint8
+        assert images.fingerprint == load_images(pixels).fingerprint
+    assert load_images(list(scaled * 0.999)).dtype == np.float32
+
+
+def test_a_model_of_others_takes_objects_too(pixels):
+    from residua import wrap
+
+    model = wrap(lambda x: x * 0.9, values="unit", size=pixels.shape[1:3], channels=3)
+    scores = model.anomaly_scores([Image.fromarray(one) for one in pixels])
+    assert np.array_equal(scores, model.anomaly_scores(pixels))

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import Problems, as_classes, check_unmasked, fault, same_length
+from residua._check import Problems, array_of, as_classes, check_unmasked, fault, same_length
 from residua._labels import perhaps_missing, spelled
 from residua.errors import LabelError, ShapeError
 from residua.evaluation.labels import without_missing
@@ -90,7 +90,7 @@ def read_classes(
     told: list[Assumption] = []
     problems = Problems("evaluate_classification")
     check_unmasked(predictions, "predictions", problems)
-    y, p = without_missing(labels), np.asarray(predictions)
+    y, p = without_missing(labels), array_of(predictions)
     if (matrix := _zeros_and_ones(labels)) is not None:
         if p.ndim == 2 and p.shape[1] not in (1, matrix.shape[1]):
             got = f"{matrix.shape[1]} columns of labels and {p.shape[1]} of predictions"
@@ -173,7 +173,7 @@ def _zeros_and_ones(labels: Any) -> NDArray[np.float64] | None:
     y = (
         np.ma.filled(labels.astype(np.float64), np.nan)
         if isinstance(labels, np.ma.MaskedArray)
-        else np.asarray(labels)
+        else array_of(labels)
     )
     if y.ndim != 2 or y.shape[1] < 2:
         return None

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import Problems
+from residua._check import Problems, array_of, is_tensor
 from residua._labels import MISSING
 from residua.errors import ShapeError
 from residua.evaluation.evidence import MASK_PIXELS, Evidence
@@ -144,6 +144,7 @@ def labels_behind(evidence: Evidence, doubt: str | None = None) -> DetectionLabe
 
 def without_missing(labels: Any) -> NDArray[Any]:
     """Labels as an array; one of objects with None where a label is missing, if any is."""
+    labels = array_of(labels) if is_tensor(labels) else labels
     masked = np.ma.getmaskarray(labels) if isinstance(labels, np.ma.MaskedArray) else None
     array = (
         np.ma.getdata(labels)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import Problems, check_unmasked
+from residua._check import Problems, array_of, check_unmasked
 from residua.errors import RangeError, ShapeError
 from residua.evaluation.layout import channels_last, matched, without_opaque_alpha
 from residua.evaluation.scale_options import PixelScale, ScaleOptions, named
@@ -218,7 +218,7 @@ def _as_stack(array: Any, name: str, problems: Problems) -> NDArray[Any]:
     empty = np.zeros((0, 1, 1, 1))
     check_unmasked(array, name, problems)
     try:
-        stack = np.asarray(array)
+        stack = array_of(array)
     except ValueError as error:
         return problems.instead(
             empty,

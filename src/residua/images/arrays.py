@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import Problems, as_images
+from residua._check import Problems, array_of, as_images
 from residua.errors import ImageError, LabelError, RangeError, ShapeError
 from residua.images.columns import strings
 from residua.images.reading import AS_IT_SAYS, Reading, ReadingTally, ink_of, on_ground
@@ -58,7 +58,7 @@ def settle_arrays(
     12
     """
     seen = ReadingTally()
-    for array in map(np.asarray, arrays):
+    for array in map(array_of, arrays):
         if array.dtype == np.uint16 and array.size:
             seen.add_wide(len(array) if array.ndim > 2 else 1, int(array.max()))
         if (
@@ -89,7 +89,7 @@ def as_pixels(
     and laid on its ground, as for files. On a problem an empty array comes back and `problems` has
     grown.
     """
-    array = np.asarray(images)
+    array = array_of(images)
     if array.ndim == 3:
         array = array[..., np.newaxis]
     if array.ndim == 4 and 0 not in array.shape[1:] and array.shape[-1] not in {1, 3, 4}:
@@ -98,7 +98,9 @@ def as_pixels(
             f"{name} must have 1 channel, 3 (red, green, blue) or 4 (and transparency), the last"
             " axis",
             f"shape {array.shape}",
-            "Move the channels last" if array.shape[1] in {1, 3, 4} else "Drop or merge channels",
+            "Move the channels last: np.moveaxis(images, 1, -1)"
+            if array.shape[1] in {1, 3, 4}
+            else "Drop or merge channels",
             ShapeError,
         )
     if array.ndim == 4 and (fault := fault_of_extent(*array.shape[1:3])):
@@ -209,10 +211,8 @@ def joined_labels(columns: list[NDArray[Any] | None], lengths: list[int]) -> NDA
 def _column(labels: Any) -> NDArray[Any]:
     if isinstance(labels, np.ma.MaskedArray):
         return strings(labels.tolist())  # masked entries become None
-    if hasattr(labels, "detach"):  # a tensor of torch, perhaps on a GPU
-        labels = labels.detach().cpu()
     if hasattr(labels, "__array__"):
-        return np.asarray(labels)
+        return array_of(labels)
     values = list(labels)
     return (
         np.asarray(values)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import Problems
+from residua._check import Problems, array_of
 from residua._log import logger
 from residua._text import count, few, without_secrets
 from residua.errors import ImageError, InputError, RangeError, ShapeError, SourceError
@@ -34,7 +34,6 @@ from residua.images.imageset import ImageSet
 from residua.images.listing import Listing, Options, Progress, Quarantined
 from residua.images.normal_labels import Labels, inferred_normal, named_normal
 from residua.images.objects import list_object
-from residua.images.objects.items import array_of
 from residua.images.reading import Reading, reading_of
 from residua.images.source_pixels import LoadedSource, read_pixels
 from residua.images.sources import list_source

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import Problems
+from residua._check import Problems, array_of, is_tensor
 from residua.errors import LabelError, ShapeError
 from residua.images.arrays import as_labels, settle_arrays
 from residua.images.columns import shared, texts
@@ -102,7 +102,10 @@ def table_of_arrays(
     ``of_model``: the `reading` is a model's, nobody told it of these images.
     """
     problems = Problems("ImageSet.from_arrays")
+    images = array_of(images) if is_tensor(images) else images
     several = images if isinstance(images, np.ndarray) and images.ndim else list(images)
+    if isinstance(several, list):
+        several = [array_of(one) for one in several]
     given = [several] if isinstance(several, np.ndarray) and several.dtype != object else several
     reading, assumed = settle_arrays(given, reading, model=of_model, where=source)
     pixels, n = pixels_of(several, problems, reading), len(several)

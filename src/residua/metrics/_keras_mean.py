@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import Problems, fault
+from residua._check import Problems, fault, is_tensor
 from residua.errors import RangeError, ShapeError
 
 Version = tuple[int, int]
@@ -49,7 +49,8 @@ def as_tensor(values: Any, name: str, problems: Problems) -> NDArray[Any]:
 
     NumPy arrays keep their type, Python numbers become float32 or integers.
     """
-    array = np.asarray(values)
+    # Keras counts in the type that it gets, so 16 bits stay.
+    array = np.asarray(values.detach().cpu() if is_tensor(values) else values)
     if array.dtype == np.float64 and not isinstance(values, np.ndarray | np.generic):
         array = array.astype(np.float32)
     # "V" is how NumPy files types it did not bring itself: bfloat16 and float8 of ml_dtypes.

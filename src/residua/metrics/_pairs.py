@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import Problems, as_images
+from residua._check import Problems, array_of, as_images
 from residua.errors import ShapeError
 
 Floats = NDArray[np.float64]
@@ -55,7 +55,7 @@ class Pair:
 
 
 def _checked(images: Any, name: str, problems: Problems) -> NDArray[Any]:
-    array = np.asarray(images) if not isinstance(images, list | tuple) else None
+    array = array_of(images) if not isinstance(images, list | tuple) else None
     if array is not None and array.dtype in (np.uint8, np.uint16, np.bool_):
         # Checks the shape; an integer is always in range.
         as_images(array[:0], name=name, problems=problems)

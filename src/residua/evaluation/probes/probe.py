@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import Problems, as_images, same_length
+from residua._check import Problems, array_of, as_images, same_length
 from residua.errors import LabelError, RangeError, ShapeError
 from residua.evaluation.conclusion import conclude
 from residua.evaluation.labels import label_name, without_missing
@@ -147,7 +147,7 @@ def evaluate_codes(
 
 def _codes(codes: Any, name: str, problems: Problems) -> NDArray[np.float64]:
     try:
-        array = np.asarray(codes, np.float64)
+        array = array_of(codes).astype(np.float64)
     except (ValueError, TypeError):
         return problems.instead(
             np.zeros((0, 1)),

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from residua._check import Problems
+from residua._check import Problems, array_of, is_tensor
 from residua.errors import ShapeError
 from residua.images.arrays import as_pixels, settle_arrays
 from residua.images.columns import texts
 from residua.images.listing import Listing, Options
-from residua.images.objects.items import FIRST, array_of, channels_last, is_tensor
+from residua.images.objects.items import FIRST, channels_last, eight_bits
 from residua.images.objects.sequences import read as read_sequence
 
 
@@ -42,6 +42,8 @@ def read(thing: Any, options: Options) -> Listing:
     )
     pixels = as_pixels(array, name="images", problems=problems, reading=reading)
     problems.raise_any()
+    if is_tensor(thing) and pixels.dtype == np.float32:
+        pixels = eight_bits(pixels)
     return Listing(
         kind=name,
         names=texts(f"{name}[{row}]" for row in range(len(pixels))),

@@ -13,7 +13,10 @@ from residua._text import few
 from residua.errors import LabelError
 from residua.images.arrays import as_labels
 
-_MEND = "Pass 0 and 1 (1 = anomalous), or scikit-learn's +1 and -1 (-1 = anomalous)"
+_MEND = (
+    "Pass 0 and 1 (1 = anomalous), or scikit-learn's +1 and -1 (-1 = anomalous), or name the normal"
+    " label: load_images(X, labels=y, normal=LABEL)"
+)
 
 
 def read_anomalies(labels: Any, n_images: int, where: str) -> tuple[NDArray[np.bool_], str]:

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
 
+from residua._check import array_of
 from residua.errors import InputError, ShapeError
 from residua.images import ImageSet
-from residua.images.objects.items import array_of
 from residua.training.bundle import Bundle
 from residua.training.estimators.base import ImageEstimator
 from residua.training.estimators.watching import Watching
