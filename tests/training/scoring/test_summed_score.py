@@ -78,3 +78,12 @@ def test_what_is_trimmed_is_chosen_by_the_part_that_holds_no_training_image(scor
     with torch.inference_mode():
         trained = scorer.inner(images).score.numpy()
     assert set(keep_best(scorer.without_memory, images, 0.2)) == set(np.argsort(trained)[:8])
+
+
+def test_learning_looks_at_what_was_learnt_and_not_at_plain_filters():
+    recipe = make_recipe("inspect", width=2)
+    network = recipe.build_network(ImageShape(64, 72, 1))
+    scorer = build_graph(recipe, network, (64, 72), "stretch").scorer
+    with torch.inference_mode():
+        features = scorer.view(prepared(1, 0)).features
+    assert features.shape[1] == scorer.inner.network.n_features

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from residua.training.networks.filters import PlainFilters
 from residua.training.scoring.image_list import Images, chunks_of
 from residua.training.scoring.memory_score import MemoryScorer
 from residua.training.scoring.places import centre_and_spread, tamed
@@ -58,9 +59,11 @@ class SummedScorer(ScorerAround):
         return self._sum(self.inner(images), self.memory(images))
 
     def view(self, images: Tensor) -> View:
-        """Scores, and the maps of the memory's backbone."""
-        looked_up, features = self.memory.view(images)
-        return View(self._sum(self.inner(images), looked_up), features)
+        """Scores, and the maps of the memory's backbone; of the trained network, beside filters."""
+        trained, looked_up = self.inner.view(images), self.memory.view(images)
+        is_plain = isinstance(self.memory.network.backbone, PlainFilters)
+        features = (trained if is_plain else looked_up).features
+        return View(self._sum(trained.output, looked_up.output), features)
 
     def _sum(self, trained: ScorerOutput, looked_up: ScorerOutput) -> ScorerOutput:
         scores = torch.stack([trained.score, looked_up.score], dim=1)
