@@ -7,7 +7,8 @@ averaged over 3 x 3 places, as many of them as far apart as can be, and the high
 see the same images at the same size. Tiles by their protocols (`tile_protocols.py`), commutators
 and micro-lenses by the parts that their manifests state, drawn surfaces by their folders
 (`drawn_surfaces.py`); intervals by groups. ``with inspect``: the recipe `inspect` with the same
-backbone beside it.
+backbone beside it. Without pretrained weights, beside PCA: ``by filters`` is a memory of plain
+filters, ``from scratch`` the recipe `inspect`.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ PARTS = {
     "micro-lenses": ("micro_lenses/set_clean.csv", "good"),
 }
 FINER, INSPECT, SEED = " at 448", " with inspect", " seed "
+FILTERS, SCRATCH = " by filters", " from scratch"
+UNTRAINED = ("grouped 0", "final", *PARTS, "drawn gravel", "drawn grass")
 CASES = (
     *TILES,
     *PARTS,
@@ -52,6 +55,7 @@ CASES = (
     *(f"{name}{FINER}" for name in PARTS),
     *(f"{name}{SEED}{seed}" for name in ("grouped 0", *PARTS) for seed in (1, 2)),
     f"grouped 0{INSPECT}",
+    *(f"{name}{how}" for how in (FILTERS, SCRATCH) for name in UNTRAINED),
 )
 SIZE, SIZE_FINER, VECTORS, SAMPLED = 256, 448, 4000, 60_000
 
@@ -62,12 +66,19 @@ def main() -> None:
     for name in asked:
         if name not in results.rows:
             parts, detector = division(name.split(SEED)[0]), detector_of(name)
-            results.measure(name, partial(compared, *parts, detector))
+            peer = "pca" if name.endswith((FILTERS, SCRATCH)) else "plain memory"
+            results.measure(name, partial(compared, *parts, detector, peer))
 
 
 def detector_of(case: str) -> residua.OneClassDetector:
     """What is measured in a case, not fitted."""
-    recipe = make_recipe("inspect", backbone="lite0") if INSPECT in case else make_recipe("memory")
+    recipe = make_recipe("memory")
+    if case.endswith(INSPECT):
+        recipe = make_recipe("inspect", backbone="lite0")
+    elif case.endswith(FILTERS):
+        recipe = make_recipe("memory", backbone="filters")
+    elif case.endswith(SCRATCH):
+        recipe = make_recipe("inspect")
     return residua.OneClassDetector(
         recipe,
         size=SIZE_FINER if FINER in case else SIZE,
@@ -78,7 +89,9 @@ def detector_of(case: str) -> residua.OneClassDetector:
 
 def division(case: str) -> tuple[ImageSet, ImageSet, ImageSet]:
     """Images to train, to calibrate and to test on."""
-    name = case.removesuffix(FINER).removesuffix(INSPECT)
+    name = case
+    for how in (FINER, INSPECT, FILTERS, SCRATCH):
+        name = name.removesuffix(how)
     if name in PROTOCOLS:
         images = tiles()
         protocol = PROTOCOLS[name](images)
@@ -119,6 +132,7 @@ def compared(
     calibration: ImageSet,
     test: ImageSet,
     detector: residua.OneClassDetector,
+    peer: str,
 ) -> dict[str, Any]:
     """Both on one division."""
     started = time.process_time()
@@ -134,21 +148,21 @@ def compared(
         groups=test.groups,
     )
     peer_started = time.process_time()
-    peer = plain_memory(train, test, detector.bundle_.config.size)
+    peer_scores = PEERS[peer](train, test, detector.bundle_.config.size)
     groups = None if test.groups is None else Groups.read(test.groups, len(test))
-    paired = paired_roc_auc(test.is_anomalous, scores, peer, confidence=0.95, groups=groups)
+    paired = paired_roc_auc(test.is_anomalous, scores, peer_scores, confidence=0.95, groups=groups)
     metrics = {name: told(record.metrics[name]) for name in METRICS if name in record.metrics}
     return {
         "train": len(train),
         "test": len(test),
         "size": detector.bundle_.config.size,
         **metrics,
-        "plain memory": told(
-            residua.metrics.roc_auc_interval(test.is_anomalous, peer, groups=test.groups)
+        peer: told(
+            residua.metrics.roc_auc_interval(test.is_anomalous, peer_scores, groups=test.groups)
         ),
         "paired": told(paired.difference),
         "fit_processor_seconds": rounded(fitted - started),
-        "plain_processor_seconds": rounded(time.process_time() - peer_started),
+        "peer_processor_seconds": rounded(time.process_time() - peer_started),
     }
 
 
@@ -188,6 +202,15 @@ def plain_memory(train: ImageSet, test: ImageSet, size: tuple[int, int]) -> NDAr
         return np.concatenate(
             [torch.cdist(batch, bank).amin(2).amax(1).numpy() for batch in features(test)]
         )
+
+
+def pca(train: ImageSet, test: ImageSet, size: tuple[int, int]) -> NDArray[np.float32]:
+    """Scores of `test` by the recipe `pca`."""
+    detector = residua.OneClassDetector(make_recipe("pca"), size=max(size), threads=1)
+    return detector.fit(train).anomaly_scores(test)
+
+
+PEERS = {"plain memory": plain_memory, "pca": pca}
 
 
 def farthest_first(vectors: Tensor, n: int) -> Tensor:
