@@ -39,6 +39,7 @@ from residua.thresholds import choose_threshold
 from residua.training.fitting.fit import fit
 from residua.training.fitting.options import make_options
 from residua.training.scoring.engine import see_images
+from residua.training.scoring.head_weight import are_fewer
 from residua.training.scoring.learned_score import LearnedScorer, Learning, Seen
 from tile_protocols import grouped, load_tiles
 
@@ -180,19 +181,41 @@ def taught(
     """A scorer that has learnt from test images: from `rows` as defects (or as good ones), and
     from `more` as good ones.
     """
-    scorer, named = LearnedScorer(nn.Identity()), np.unique(features.groups, return_inverse=True)[1]
+    named = np.unique(features.groups, return_inverse=True)[1]
     some = features.test.rows(torch.from_numpy(rows))
     more_seen = None if more is None else features.test.rows(torch.from_numpy(more))
-    with torch.inference_mode():
-        learning = scorer.learn(
-            features.normals,
-            features.is_held_out,
-            good=some if good else more_seen,
-            defects=None if good else some,
-            groups=torch.from_numpy(named[rows]),
-            good_groups=torch.from_numpy(named[rows if more is None else more]),
-        )
+
+    def learnt(*, with_head: bool) -> tuple[LearnedScorer, Learning, float]:
+        scorer = LearnedScorer(nn.Identity())
+        with torch.inference_mode():
+            learning = scorer.learn(
+                features.normals,
+                features.is_held_out,
+                good=some if good else more_seen,
+                defects=None if good else some,
+                groups=torch.from_numpy(named[rows]),
+                good_groups=torch.from_numpy(named[rows if more is None else more]),
+                with_head=with_head,
+            )
+        return scorer, learning, least_of(scorer.score_of(features.calibration).numpy())
+
+    scorer, learning, least = learnt(with_head=True)
+    if learning.head is None or not learning.head.weight:
+        return scorer, learning
+    without, unheaded, least_without = learnt(with_head=False)
+    of_rows, before = torch.from_numpy(named[rows]), unheaded.defects > least_without
+    # As `learn` asks at the threshold.
+    if any(
+        are_fewer(scores > least, before, of_rows)
+        for scores in (learning.defects, learning.unraised)
+    ):
+        return without, unheaded
     return scorer, learning
+
+
+def least_of(calibration: NDArray[Any]) -> float:
+    """The threshold that the highest 5% of calibration scores exceed."""
+    return float(np.quantile(calibration, 1 - ALARMS))
 
 
 def area(scores: NDArray[Any], good: NDArray[Any], bad: NDArray[Any]) -> float:
@@ -216,6 +239,8 @@ def with_defects(features: Features, n: int) -> dict[str, Any]:
     """ROC AUC before and after, of the labelled kind and of others."""
     before = features.test.score.numpy()
     gains, others, starts, weights = [], [], [], []
+    recalls: dict[str, list[float]] = {}
+    was_flagged = before > least_of(features.calibration.score.numpy())
     for kind, rows, apart in draws_of(features, n, DRAWS):
         scorer, learning = taught(features, rows)
         after = scorer.score_of(features.test).numpy()
@@ -225,6 +250,11 @@ def with_defects(features: Features, n: int) -> dict[str, Any]:
         gains.append(area(after, good, seen) - starts[-1])
         if other.any():
             others.append(area(after, good, other) - area(before, good, other))
+        is_flagged = after > least_of(scorer.score_of(features.calibration).numpy())
+        for name, which in (("seen", seen), ("unseen", other)):
+            for when, flags in (("before", was_flagged), ("after", is_flagged)):
+                if which.any():
+                    recalls.setdefault(f"{name}_recall_{when}", []).append(flags[which].mean())
         weights.append(learning.head.weight if learning.head else 0.0)
     hard = [gain for gain, start in zip(gains, starts, strict=True) if start < 0.9]
     told: dict[str, Any] = {
@@ -236,6 +266,7 @@ def with_defects(features: Features, n: int) -> dict[str, Any]:
         "share_worse": rounded(sum(gain < -1e-9 for gain in gains) / len(gains)),
         "share_with_a_head": rounded(sum(weight > 0 for weight in weights) / len(weights)),
     }
+    told |= {name: rounded(statistics.fmean(map(float, some))) for name, some in recalls.items()}
     if hard:
         told |= {
             "draws_under_090": len(hard),

@@ -57,7 +57,8 @@ def find_copies(
 ) -> Copies:
     """Near-copies of corrections among the test and calibration images that `recorded` names.
 
-    The images are read from the run's source, or from `source`. What is not there is counted.
+    The images are read from the run's source, or from `source`. What is not there is counted. Where
+    all corrections are the run's own images, nothing is searched.
     """
     watcher = watcher or Watcher()
     exact = {one.pixels for one in corrections.said}
@@ -66,7 +67,8 @@ def find_copies(
         for pixels, part in zip(recorded["pixels"].tolist(), recorded["part"].tolist(), strict=True)
         if part in _SEARCHED and pixels not in exact
     }
-    if not wanted:
+    # The run's own files need no search: other views of a part are no copies of them.
+    if not wanted or exact <= set(recorded["pixels"].tolist()):
         return Copies()
     watcher.note("searching the test and calibration images for near-copies of corrections")
     try:

@@ -25,7 +25,7 @@ _COARSE = 8  # rows and columns of the map of a scorer without feature maps
 _MARGIN = 2.0  # spreads of normal images that the head has to leave before it counts
 _FOLDS = 5
 _FLOOR = 1e-2  # of the mean variance, without which engines that multiply out lose digits
-_ALIKE, _ALIKE_TO_ONE = (0.1, 0.4), (0.5, 0.6)
+_ALIKE, _ALIKE_TO_ONE = (0.05, 0.3), (0.5, 0.6)
 """Of the corrected images, each compared with the others: from which quantile of the likeness
 (cosine) on an image is lowered, and from which on in full; and the same for fewer than three."""
 _LEAST_RANGE = 0.02
