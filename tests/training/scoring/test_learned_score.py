@@ -147,13 +147,15 @@ def test_features_come_from_the_places_that_stand_out():
 
 
 def test_corrected_images_count_as_if_each_had_taught_nothing():
-    good = seen(20, shift=1, by=12, score=5, seed=2)
-    fresh = seen(400, shift=1, by=12, score=5, seed=30)
-    scorer = LearnedScorer(Nothing())
-    left_out = scorer.learn(seen(N), torch.arange(N) < N // 2, good=good).good
-    own, others = scorer.score_of(good), scorer.score_of(fresh)
-    assert left_out.mean() > own.mean()
-    assert abs(left_out.mean() - others.mean()) < abs(own.mean() - others.mean())
+    fresh, off = seen(400, shift=1, by=12, score=5, seed=30), []
+    for seed in range(5):
+        good = seen(20, shift=1, by=12, score=5, seed=200 + seed)
+        scorer = LearnedScorer(Nothing())
+        left_out = scorer.learn(seen(N), torch.arange(N) < N // 2, good=good).good
+        others = scorer.score_of(fresh).mean()
+        off.append([left_out.mean() - others, scorer.score_of(good).mean() - others])
+    left_off, own_off = torch.tensor(off).mean(0).abs().tolist()
+    assert left_off < 0.2 < 0.4 < own_off
     views = torch.arange(20) // 2
     paired = scorer.learn(seen(N), torch.arange(N) < N // 2, good=good, good_groups=views).good
     assert paired.mean() >= left_out.mean() - 0.1

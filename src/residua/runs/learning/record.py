@@ -165,8 +165,8 @@ class LearningRecord(Record):
         return (
             f"{count(len(told.names), 'kind')} of defects {_are(len(told.names))} told now. Of"
             f" {told.n:,} defects, each left out in turn, {told.right:,} get their kind and"
-            f" {told.none:,} none of these. Of {told.n_unknown:,} images of no kind known,"
-            f" {told.unknown_none:,} come out as none of these"
+            f" {told.none:,} are called none of these. Of {told.n_unknown:,} images of no kind"
+            f" known, {told.unknown_none:,} are called so"
         )
 
     def about_parts(self) -> str | None:
