@@ -23,7 +23,12 @@ LONGEST_MODULE = 500
 # hands an error to who waits.
 _CATCH_EVERYTHING = {"residua.cli", "residua.findings.not_checked", "residua.server.batcher"}
 # Names under which a distribution is imported, where they differ.
-IMPORT_NAMES = {"scikit-learn": "sklearn", "pillow": "PIL", "python-multipart": "python_multipart"}
+IMPORT_NAMES = {
+    "scikit-learn": "sklearn",
+    "pillow": "PIL",
+    "python-multipart": "python_multipart",
+    "mlflow-skinny": "mlflow",
+}
 
 
 @dataclass(frozen=True)
@@ -274,6 +279,7 @@ def test_packages_that_are_imported_are_declared_and_those_of_extras_are_importe
                 "plot",
                 "frames",
                 "wandb",
+                "loggers",
             )
         )
     )
