@@ -187,7 +187,9 @@ def check_train(folder: Path) -> str:
     """The extra `train`, in a clean environment: the demo."""
     clean = environment(folder / "train")
     install(clean, f"{wheel()}[train]")
-    printed = run(clean, "-m", "residua", "demo", "--out", folder / "demo", folder=folder)
+    printed = run(
+        clean, "-m", "residua", "demo", "--out", folder / "demo", folder=folder, seconds=1500
+    )
     report = Path(printed.strip().splitlines()[-1])
     if not report.exists():
         raise FailedError(f"residua demo: its last line must be the report. Got {report}.")

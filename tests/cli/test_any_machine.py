@@ -6,6 +6,7 @@ import io
 import json
 import ntpath
 import os
+import socket
 import sys
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from residua.errors import OutputError
 from residua.images.sources.walking import leads_out
 from residua.runs.machine import describe_machine, load
 from residua.runs.tables.maps import _file_names
+from residua.server.run import _bind
 from residua.training.loop.settings import is_busy
 
 COMMANDS = sorted(typer.main.get_command(app).commands)
@@ -112,6 +114,13 @@ def test_another_drive_lies_outside_a_folder(monkeypatch):
     assert leads_out(r"D:\secret\a.png", r"C:\parts")
     assert leads_out(r"C:\other\a.png", r"C:\parts")
     assert not leads_out(r"C:\parts\good\a.png", r"C:\parts")
+
+
+def test_a_port_is_ours_alone_where_the_system_can_say_so(monkeypatch):
+    monkeypatch.setattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_KEEPALIVE, raising=False)
+    with _bind("127.0.0.1", 0) as listening:
+        assert listening.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert not listening.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)
 
 
 def test_names_that_windows_keeps_or_cannot_tell_apart_are_not_written():
