@@ -235,7 +235,7 @@
   byId("view").addEventListener("change", () => { seen = []; shown = null; byId("view").blur(); exclusively(() => load()); });
 
   async function begin() {
-    const name = byId("reviewer").value.trim();
+    const name = byId("reviewer").value.trim().replace(/\s+/g, " ");
     say("");
     try {
       reviewer = name;

@@ -188,7 +188,7 @@ def _begin(place: Path, reviewed: Reviewed, watcher: Watcher) -> None:
         )
     same = ("weights", "threshold", "engine", "source")
     if any(getattr(before, name) != getattr(reviewed, name) for name in same):
-        watcher.note("another model, threshold or engine: all images are scored again")
+        watcher.note("another source, model, threshold or engine: all images are scored again")
         (place / _SCORES).unlink(missing_ok=True)
         shutil.rmtree(place / f".{_SCORES}.part", ignore_errors=True)
 
