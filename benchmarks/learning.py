@@ -24,7 +24,7 @@ import time
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -185,7 +185,7 @@ def taught(
     some = features.test.rows(torch.from_numpy(rows))
     more_seen = None if more is None else features.test.rows(torch.from_numpy(more))
 
-    def learnt(*, with_head: bool) -> tuple[LearnedScorer, Learning, float]:
+    def learnt(head: Literal["wide", "narrow"] | None) -> tuple[LearnedScorer, Learning, float]:
         scorer = LearnedScorer(nn.Identity())
         with torch.inference_mode():
             learning = scorer.learn(
@@ -195,22 +195,19 @@ def taught(
                 defects=None if good else some,
                 groups=torch.from_numpy(named[rows]),
                 good_groups=torch.from_numpy(named[rows if more is None else more]),
-                with_head=with_head,
+                head=head,
             )
         return scorer, learning, least_of(scorer.score_of(features.calibration).numpy())
 
-    scorer, learning, least = learnt(with_head=True)
-    if learning.head is None or not learning.head.weight:
-        return scorer, learning
-    without, unheaded, least_without = learnt(with_head=False)
-    of_rows, before = torch.from_numpy(named[rows]), unheaded.defects > least_without
-    # As `learn` asks at the threshold.
-    if any(
-        are_fewer(scores > least, before, of_rows)
-        for scores in (learning.defects, learning.unraised)
-    ):
-        return without, unheaded
-    return scorer, learning
+    wide, narrow, without = (learnt(head) for head in ("wide", "narrow", None))
+    if wide[1].head is None or not wide[1].head.weight:
+        return wide[:2]
+    of_rows, before = torch.from_numpy(named[rows]), without[1].defects > without[2]
+    for scorer, learning, least in (wide, narrow):  # as `learn` asks at the threshold
+        flags = (scores > least for scores in (learning.defects, learning.unraised))
+        if not any(are_fewer(after, before, of_rows) for after in flags):
+            return scorer, learning
+    return without[:2]
 
 
 def least_of(calibration: NDArray[Any]) -> float:

@@ -79,12 +79,12 @@ def test_defects_that_look_like_normal_images_get_no_weight():
 
 
 def test_no_normal_image_is_raised_and_without_a_head_no_defect_is():
-    scorer, learning = taught(10)
+    scorer, learning = taught(10, head="narrow")
     raised = scorer.score_of(seen(N)) - scorer._base(seen(N))
     assert raised[: N // 2].abs().max() < 1e-5
     assert (learning.defects > learning.unraised).any()
     assert (learning.unraised <= learning.defects).all()
-    without, learning = taught(10, with_head=False)
+    without, learning = taught(10, head=None)
     assert (float(without.weight), learning.head.weight) == (0.0, 0.0)
     assert torch.equal(learning.defects, learning.unraised)
 

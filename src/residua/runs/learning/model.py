@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -110,17 +110,7 @@ def learn_model(
             " Add a complete sample of good images with --sample."
         )
     lesson = _Lesson(bundle, normals, calibration, taught, copies)
-    version, without = lesson.version(), None
-    if version.learning.head is not None and version.learning.head.weight:
-        without = lesson.version(with_head=False)
-        of_defects = torch.from_numpy(taught.of("defect").groups)
-        parent = without.learning.defects > without.point.threshold
-        # Those that the head raises, and those of kinds that it does not know.
-        if any(
-            are_fewer(scores > version.point.threshold, parent, of_defects)
-            for scores in (version.learning.defects, version.learning.unraised)
-        ):
-            version = without
+    version, is_headless = lesson.best()
     for note in version.notes:
         watcher.note(note)
     scorer, learning, scores = version.scorer, version.learning, version.scores
@@ -159,9 +149,7 @@ def learn_model(
         name: _flagged(old, new, rows, point.threshold, least)
         for name, (old, new, rows) in asked.items()
     }
-    return LearntModel(
-        learnt, features, learning, n_alarms, flagged, lent, counts, version is without
-    )
+    return LearntModel(learnt, features, learning, n_alarms, flagged, lent, counts, is_headless)
 
 
 @dataclass(frozen=True)
@@ -194,7 +182,28 @@ class _Lesson:
             groups.setdefault(name, set()).add(group)
         return tuple(sorted(name for name, some in groups.items() if name and len(some) > 1))
 
-    def version(self, *, with_head: bool = True) -> _Version:
+    def best(self) -> tuple[_Version, bool]:
+        """The version with the head that reaches farthest and misses no more; whether none did.
+
+        At the threshold, clearly fewer of the defects left out may not be flagged than without a
+        head, with what it adds to them, and without, as of kinds that it does not know.
+        """
+        wide = self.version("wide")
+        if wide.learning.head is None or not wide.learning.head.weight:
+            return wide, False
+        without = self.version(None)
+        before = without.learning.defects > without.point.threshold
+        groups = torch.from_numpy(self.taught.of("defect").groups)
+        for one in (wide, self.version("narrow")):
+            flags = (
+                scores > one.point.threshold
+                for scores in (one.learning.defects, one.learning.unraised)
+            )
+            if not any(are_fewer(after, before, groups) for after in flags):
+                return one, not (one.learning.head and one.learning.head.weight)
+        return without, True
+
+    def version(self, head: Literal["wide", "narrow"] | None) -> _Version:
         """A scorer that has learnt, with its threshold."""
         before, batch_size = self.bundle.graph.scorer, self.bundle.config.batch_size
         scorer = LearnedScorer(before.inner if isinstance(before, LearnedScorer) else before)
@@ -210,7 +219,7 @@ class _Lesson:
                 defects=defects.seen,
                 groups=torch.from_numpy(defects.groups),
                 good_groups=torch.from_numpy(good.groups),
-                with_head=with_head,
+                head=head,
                 kinds=kinds,
             )
         lay_out(scorer)

@@ -6,7 +6,7 @@ before. What may change a score by how much is decided on images that had no par
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -100,8 +100,8 @@ class LearnedScorer(ScorerAround):
     which leaves its order. An image whose features point the way of a corrected false alarm's, and
     not of a labelled defect's, is lowered, at most down to what is usual and by no more than
     corrected images needed. The head is the direction of the labelled defects in whitened features
-    (linear discriminant analysis). It only raises, and only what lies farther that way than all
-    normal images that were left out. Its weight comes from leaving
+    (linear discriminant analysis). It only raises, and only what lies two spreads beyond normal
+    images, or beyond all that were left out. Its weight comes from leaving
     defects out in turn; see `residua.training.scoring.head_weight`.
     """
 
@@ -173,7 +173,7 @@ class LearnedScorer(ScorerAround):
         defects: Seen | None = None,
         groups: Tensor | None = None,
         good_groups: Tensor | None = None,
-        with_head: bool = True,
+        head: Literal["wide", "narrow"] | None = "wide",
         kinds: Tensor | None = None,
     ) -> Learning:
         """Learn from corrected images beside normal ones that neither calibrate nor test.
@@ -190,8 +190,9 @@ class LearnedScorer(ScorerAround):
             Labelled defects.
         groups, good_groups : int64 tensors, (n_defects,) and (n_good,), optional
             Which defects, and which good images, belong together and are left out together.
-        with_head : bool
-            Whether the head may have a weight.
+        head : "wide", "narrow" or None
+            Where the head counts: from two spreads of normal images on, or beyond all normal
+            images that were left out, so that none raises the threshold. None: it has no weight.
         kinds : int64 tensor, (n_defects,), optional
             The kind of each defect from 0, -1 where nobody named one; each has two groups.
         """
@@ -203,12 +204,14 @@ class LearnedScorer(ScorerAround):
         n_features = normals.marked.shape[1] + normals.overall.shape[1]
         self.direction = torch.zeros(n_features)
         self.good, self.bad = torch.zeros(1, n_features), torch.zeros(1, n_features)
-        head, unseen = None, torch.zeros(0)
+        worth, unseen = None, torch.zeros(0)
         if defects is not None and len(defects.score):
             groups = torch.arange(len(defects.score)) if groups is None else groups
-            head, unseen = self._learn_defects(normals, is_held_out, defects, groups)
-            if not with_head:
-                head = HeadWeight(0.0, n_groups=head.n_groups)
+            worth, unseen = self._learn_defects(
+                normals, is_held_out, defects, groups, is_narrow=head == "narrow"
+            )
+            if head is None:
+                worth = HeadWeight(0.0, n_groups=worth.n_groups)
                 self.weight = torch.tensor(0.0)
             self.bad = F.normalize(self._white(defects), dim=1)
         of_good = of_defects = unraised = torch.zeros(0)
@@ -218,7 +221,7 @@ class LearnedScorer(ScorerAround):
             self._learn_good(good, own)
             white = self._white(good)
             of_good = self._sum(good, white, self._head(white), own_good=own)
-        if defects is not None and head is not None and groups is not None:
+        if defects is not None and worth is not None and groups is not None:
             own = groups[:, None] == groups
             white = self._white(defects)
             of_defects, unraised = (
@@ -228,7 +231,7 @@ class LearnedScorer(ScorerAround):
         told = None
         if defects is not None and kinds is not None and groups is not None:
             told = self._learn_kinds(defects, kinds, groups, held_out)
-        return Learning(head, of_good, of_defects, unraised, told)
+        return Learning(worth, of_good, of_defects, unraised, told)
 
     def _sum(
         self,
@@ -280,7 +283,13 @@ class LearnedScorer(ScorerAround):
         return self.kinds.fit(white, kinds[named], groups[named], of_others)
 
     def _learn_defects(
-        self, normals: Seen, is_held_out: Tensor, defects: Seen, groups: Tensor
+        self,
+        normals: Seen,
+        is_held_out: Tensor,
+        defects: Seen,
+        groups: Tensor,
+        *,
+        is_narrow: bool,
     ) -> tuple[HeadWeight, Tensor]:
         """Fit the head and choose its weight, on normals and defects that it did not see.
 
@@ -288,7 +297,7 @@ class LearnedScorer(ScorerAround):
         """
         folds = _Folds(normals)
         self.direction, own = folds.head(self, defects)
-        self.head_mean, self.head_spread = _zero_and_spread(own)
+        self.head_mean, self.head_spread = _zero_and_spread(own, is_narrow=is_narrow)
         unseen = torch.zeros(len(defects.score))
         for fold in folds_of(groups):
             is_left_out = torch.isin(groups, fold)
@@ -296,7 +305,7 @@ class LearnedScorer(ScorerAround):
                 continue
             direction, of_normals = folds.head(self, defects.rows(~is_left_out))
             raised = self._white(defects.rows(is_left_out)) @ direction
-            zero, spread = _zero_and_spread(of_normals)
+            zero, spread = _zero_and_spread(of_normals, is_narrow=is_narrow)
             unseen[is_left_out] = (raised - zero) / spread
         own = (own - self.head_mean) / self.head_spread
         chosen = choose_weight(
@@ -318,13 +327,11 @@ def _beyond(head: Tensor) -> Tensor:
     return tamed((head - _MARGIN).clamp(min=0))
 
 
-def _zero_and_spread(of_normals: Tensor) -> tuple[Tensor, Tensor]:
-    """From where the head counts, less the margin, and its unit.
-
-    No normal image that the head has not seen is raised: a few that are would raise the threshold,
-    and defects of other kinds would be missed.
-    """
+def _zero_and_spread(of_normals: Tensor, *, is_narrow: bool) -> tuple[Tensor, Tensor]:
+    """From where the head counts, less the margin, and its unit."""
     spread = of_normals.std(correction=0).clamp(min=_TINY)
+    if not is_narrow:
+        return of_normals.mean(), spread
     return torch.maximum(of_normals.mean(), of_normals.amax() - _MARGIN * spread), spread
 
 
