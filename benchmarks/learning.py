@@ -199,11 +199,13 @@ def taught(
             )
         return scorer, learning, least_of(scorer.score_of(features.calibration).numpy())
 
-    wide, narrow, without = (learnt(head) for head in ("wide", "narrow", None))
+    wide = learnt("wide")
     if wide[1].head is None or not wide[1].head.weight:
         return wide[:2]
+    without = learnt(None)
     of_rows, before = torch.from_numpy(named[rows]), without[1].defects > without[2]
-    for scorer, learning, least in (wide, narrow):  # as `learn` asks at the threshold
+    for head in ("wide", "narrow"):  # as `learn` asks at the threshold
+        scorer, learning, least = wide if head == "wide" else learnt("narrow")
         flags = (scores > least for scores in (learning.defects, learning.unraised))
         if not any(are_fewer(after, before, of_rows) for after in flags):
             return scorer, learning

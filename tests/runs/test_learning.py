@@ -427,9 +427,9 @@ def test_flagged_images_are_grouped_to_be_named_and_learnt(finished, source, tmp
         folder = tmp_path / "kinds" / "defect"
         kind = "noise" if number == 1 else "corner"
         (folder / kind).mkdir(exist_ok=True)
-        for file in (folder / f"group-{number}").iterdir():
+        for file in (folder / f"group-{number:02}").iterdir():
             file.rename(folder / kind / file.name)
-        (folder / f"group-{number}").rmdir()
+        (folder / f"group-{number:02}").rmdir()
     record = learn_run(finished.path, str(tmp_path / "kinds"), tmp_path / "run2")
     assert {one.kind for one in record.corrections} == {"noise", "corner"}
     assert any(one.part is not None for one in record.corrections)

@@ -50,7 +50,7 @@ def kinds(
         return
     say(f"{found.about()}.")
     for number, paths in enumerate(found.paths, start=1):
-        say(f"  group-{number}  {len(paths):,}")
+        say(f"  group-{number:02}  {len(paths):,}")
     say(
         f"\nLook at {found.page}, and give the folders below {found.folder / 'defect'} the names of"
         f" kinds. Move images of good parts to {found.folder / 'good'}, and delete what you do not"

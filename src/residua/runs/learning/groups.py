@@ -32,6 +32,7 @@ from residua.training.scoring.places import tamed
 
 _MOST_GROUPS, _MOST_IMAGES, _SHOWN = 12, 2000, 24
 _FLOOR = 1e-2
+_NEARLY = 0.85
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;margin:2rem;max-width:75rem;color:#1c1c1c}"
     "figure{display:inline-block;margin:0 1rem 1rem 0;vertical-align:top;width:11rem}"
@@ -62,7 +63,7 @@ def group_flagged(
     run: str | Path, source: str, out: str | Path | None = None, watcher: Watcher | None = None
 ) -> FlaggedGroups:
     """Group the images of `source` that the detector flags by what they look like, and write
-    ``OUT/defect/group-1/...`` with copies of them and ``OUT/kinds.html`` with pictures.
+    ``OUT/defect/group-01/...`` with copies of them and ``OUT/kinds.html`` with pictures.
 
     Who has named the folders lets the detector learn from them: ``residua learn RUN OUT``.
 
@@ -124,7 +125,7 @@ def group_alike(flagged: Seen, normals: Seen) -> NDArray[np.int64]:
     """Groups of images by the features at their places that stand out, as numbers, (n_flagged,).
 
     Features are whitened by those of normal images; groups are joined by Ward's rule, and there
-    are as many as have the best silhouette.
+    are as few as have nearly the best silhouette.
     """
     from scipy.cluster.hierarchy import fcluster, linkage
     from sklearn.metrics import silhouette_score
@@ -136,21 +137,20 @@ def group_alike(flagged: Seen, normals: Seen) -> NDArray[np.int64]:
     if len(unit) < 3:
         return np.zeros(len(unit), np.int64)
     tree = linkage(unit, "ward")
-    best, codes = -1.0, np.zeros(len(unit), np.int64)
+    tried: list[tuple[float, NDArray[np.int64]]] = []
     for n_groups in range(2, min(_MOST_GROUPS, len(unit) - 1) + 1):
         found = fcluster(tree, n_groups, "maxclust").astype(np.int64) - 1
         if len(np.unique(found)) < 2:
             continue
-        score = float(silhouette_score(unit, found))
-        if score > best:
-            best, codes = score, found
-    return codes
+        tried.append((float(silhouette_score(unit, found)), found))
+    least = _NEARLY * max((score for score, _ in tried), default=0.0)
+    return next((found for score, found in tried if score >= least), np.zeros(len(unit), np.int64))
 
 
 def _copy(images: ImageSet, groups: Sequence[NDArray[np.int64]], place: Path) -> None:
     """Each group in a folder of its own, the pixels as they are."""
     for number, rows in enumerate(groups, start=1):
-        folder = ensure_folder(place / "defect" / f"{GROUP}{number}", where="kinds --out")
+        folder = ensure_folder(place / "defect" / f"{GROUP}{number:02}", where="kinds --out")
         for row in rows.tolist():
             pixels = images[row]
             name = Path(str(images.paths[row]).replace("/", "__")).stem
@@ -177,13 +177,14 @@ def _page(bundle: Bundle, images: ImageSet, groups: Sequence[NDArray[np.int64]])
             for row, one in zip(some.tolist(), maps, strict=True)
         ]
         shown = "" if len(some) == len(rows) else f", {len(some)} of them shown"
-        parts.append(element("h2", f"{GROUP}{number}: {count(len(rows), 'image')}{shown}"))
+        parts.append(element("h2", f"{GROUP}{number:02}: {count(len(rows), 'image')}{shown}"))
         parts.append(element("div", figures))
     body = join(
         element("h1", "Flagged images by what they look like"),
         element(
             "p",
-            "Give each folder below defect the name of a kind. Delete images that do not belong."
+            "Give each folder below defect the name of a kind, and put groups of one kind into one."
+            " Delete images that do not belong."
             " Move images of good parts to a folder good beside defect. Then learn from this"
             " folder.",
         ),
