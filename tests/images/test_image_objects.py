@@ -297,6 +297,17 @@ def test_masks_of_arrays_stay_with_their_images(pixels):
     images = load_images(pixels, masks=masks)
     assert [mask is not None for mask in images.masks] == [False] * 8 + [True] * 4
     assert images.masks[8].all()
+    items = [
+        {"image": image, "gt_label": label, "gt_mask": mask}
+        for image, label, mask in zip(pixels, LABELS, masks, strict=True)
+    ]
+    for given in (Items(items), Elements(items)):
+        read = load_images(given)
+        assert [mask is not None for mask in read.masks] == [False] * 8 + [True] * 4
+        assert read.masks[9].shape == (16, 20)
+    items[9]["gt_mask"] = np.ones((4, 4))
+    with pytest.raises(ShapeError, match=r"Items\[9\]: \(4, 4\) where its image is"):
+        load_images(Items(items))
     mixed = load_images([*pixels[:8], *pixels[8:]], labels=LABELS, masks=masks)
     assert mixed.test.has_masks or mixed.calibration.has_masks
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import Problems, array_of
+from residua._check import Problems
 from residua._log import logger
 from residua._text import count, few, without_secrets
 from residua.errors import ImageError, InputError, RangeError, ShapeError, SourceError
@@ -34,6 +34,7 @@ from residua.images.imageset import ImageSet
 from residua.images.listing import Listing, Options, Progress, Quarantined
 from residua.images.normal_labels import Labels, inferred_normal, named_normal
 from residua.images.objects import list_object
+from residua.images.objects.items import mask_of
 from residua.images.reading import Reading, reading_of
 from residua.images.source_pixels import LoadedSource, read_pixels
 from residua.images.sources import list_source
@@ -245,9 +246,7 @@ def _with_told(listing: Listing, told: Mapping[str, Any]) -> Listing:
     if columns["paths"] is not None:
         columns["paths"] = texts(str(path) for path in columns["paths"])
     if columns["masks"] is not None:
-        columns["masks"] = [
-            None if mask is None else np.squeeze(array_of(mask)) != 0 for mask in columns["masks"]
-        ]
+        columns["masks"] = [None if mask is None else mask_of(mask) for mask in columns["masks"]]
     given = {_COLUMNS[name]: column for name, column in columns.items() if column is not None}
     return replace(listing, **given)
 

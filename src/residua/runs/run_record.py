@@ -42,6 +42,7 @@ class RunRecord:
             finished=True,
             notes=fitted.notes,
             reading=fitted.bundle.config.reading,
+            assumptions=left_out.assumptions,
         )
         rows = image_rows({**parts, "left out": left_out})
         return cls(state, image_columns(rows), training_columns(fitted))

@@ -164,11 +164,13 @@ def test_labels_that_could_mean_anything_are_refused(labelled, y, got):
         OneClassDetector("pca").fit(labelled[0], y(labelled[1]))
 
 
-def test_labels_of_an_object_count_as_those_that_are_passed(labelled):
+def test_labels_of_an_object_count_as_those_that_are_passed_and_a_run_says_so(labelled, tmp_path):
     images, anomalous = labelled
     made = OneClassDetector("pca").fit(list(zip(images, anomalous.tolist(), strict=True)))
     assert made.notes_[0].startswith(f"{anomalous.sum()} images")
     assert made.score(list(zip(images, anomalous.tolist(), strict=True))) > 0.9
+    made.save(tmp_path / "run")
+    assert OneClassDetector.load(tmp_path / "run").notes_ == made.notes_
     with pytest.raises(LabelError, match=r"must say what is anomalous\. Got none"):
         made.score(images)
 

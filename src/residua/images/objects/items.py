@@ -24,6 +24,7 @@ from residua.records import Assumption
 
 IMAGE_KEYS = ("image", "images", "img", "pixel_values", "x")
 LABEL_KEYS = ("label", "labels", "target", "targets", "y", "class", "gt_label")
+MASK_KEYS = ("mask", "masks", "gt_mask", "ground_truth")
 CHANNELS = frozenset({1, 3, 4})
 _N_AGAIN = 4  # items that are read twice, spread evenly
 FIRST = Assumption(
@@ -41,10 +42,11 @@ _BESIDE = Assumption(
 
 
 class Item(NamedTuple):
-    """The image of an item as it came, and its label; None where it has none."""
+    """The image of an item as it came, its label and its mask; None where it has none."""
 
     image: Any
     label: Any = None
+    mask: Any = None
 
 
 def item_of(value: Any, where: str) -> Item:
@@ -53,12 +55,17 @@ def item_of(value: Any, where: str) -> Item:
     Examples
     --------
     >>> item_of({"img": "a.png", "target": 3}, "item 0")
-    Item(image='a.png', label=3)
+    Item(image='a.png', label=3, mask=None)
     """
+    if isinstance(value, Item):
+        return value
     if dataclasses.is_dataclass(value):
         value = vars(value)
     if isinstance(value, Mapping) and not _is_encoded(value):
-        image = next((key for key in IMAGE_KEYS if key in value), None)
+        image, label, mask = (
+            next((key for key in keys if key in value), None)
+            for keys in (IMAGE_KEYS, LABEL_KEYS, MASK_KEYS)
+        )
         if image is None:
             raise fault(
                 where,
@@ -67,13 +74,30 @@ def item_of(value: Any, where: str) -> Item:
                 "Rename the key of the image",
                 SourceError,
             )
-        label = next((key for key in LABEL_KEYS if key in value), None)
-        return Item(value[image], None if label is None else value[label])
+        return Item(
+            value[image],
+            None if label is None else value[label],
+            None if mask is None else value[mask],
+        )
     if isinstance(value, tuple) or (isinstance(value, list) and value and np.ndim(value[0]) > 1):
         if not value:
             raise fault(where, "must hold an image", "an empty tuple", "Drop it", SourceError)
         return Item(value[0], value[1] if len(value) > 1 else None)
     return Item(value)
+
+
+def mask_of(mask: Any) -> NDArray[np.bool_]:
+    """A mask as (height, width): what is not zero is defective; an axis of one channel is dropped.
+
+    Examples
+    --------
+    >>> mask_of(np.array([[[0, 255]]])).tolist()
+    [[False, True]]
+    """
+    marked: NDArray[np.bool_] = np.not_equal(array_of(mask), 0)
+    if marked.ndim == 3 and 1 in (marked.shape[0], marked.shape[-1]):
+        marked = marked[0] if marked.shape[0] == 1 else marked[..., 0]
+    return marked
 
 
 def channels_last(array: NDArray[Any], where: str, *, torch: bool) -> tuple[NDArray[Any], bool]:
@@ -108,8 +132,9 @@ def channels_last(array: NDArray[Any], where: str, *, torch: bool) -> tuple[NDAr
 class Items:
     """Images that an object gives by number, as content of a `Listing`.
 
-    ``labels`` and ``assumptions`` grow while items are read for the first time, because an item
-    costs as much as its image: a listing that holds the same list is complete once all is read.
+    ``labels``, ``masks`` and ``assumptions`` grow while items are read for the first time, because
+    an item costs as much as its image: a listing that holds the same lists is complete once all is
+    read.
     """
 
     def __init__(
@@ -119,11 +144,12 @@ class Items:
         options: Options,
         *,
         labels: list[Any],
+        masks: list[NDArray[np.bool_] | None],
         assumptions: list[Assumption] | None = None,
         rows: NDArray[np.int64] | None = None,
     ) -> None:
         self._get, self._names, self._options = get, names, options
-        self._labels = labels
+        self._labels, self._masks = labels, masks
         self.assumptions = [] if assumptions is None else assumptions
         self._rows = np.arange(len(names)) if rows is None else rows
         self._lock = threading.RLock()  # data sets may not be read by two threads at once
@@ -138,6 +164,7 @@ class Items:
             self._names,
             self._options,
             labels=self._labels,
+            masks=self._masks,
             assumptions=self.assumptions,
             rows=self._rows[rows],
         )
@@ -149,6 +176,8 @@ class Items:
         with self._lock:
             item = item_of(self._get(row), where)
             self._labels[row] = self._label_of(item.label)
+            if self._masks[row] is None and item.mask is not None:
+                self._masks[row] = mask_of(item.mask)
         return self._encoded(item.image, where)
 
     def _label_of(self, label: Any) -> Any:
@@ -263,11 +292,12 @@ def list_items(
         If an item is not the same when it is read again, as with random transforms.
     """
     labels: list[Any] = [None] * n
+    masks: list[NDArray[np.bool_] | None] = [None] * n
     column = texts(names if names is not None else (f"{name}[{row}]" for row in range(n)))
-    content = Items(get, column, options, labels=labels)
+    content = Items(get, column, options, labels=labels, masks=masks)
     if check_twice:
         _refuse_random(content, column)
-    return Listing(kind, column, content, labels=labels)
+    return Listing(kind, column, content, labels=labels, masks=masks)
 
 
 def _refuse_random(content: Items, names: NDArray[Any]) -> None:
@@ -329,7 +359,15 @@ def _unbatched(item: Item) -> list[Item]:
             "load_images: a batch must have one label per image. Got"
             f" {len(labels)} for {n}. Correct how batches are collated."
         )
-    return [Item(image[row], labels[row] if has_labels else labels) for row in range(n)]
+    masks = item.mask
+    return [
+        Item(
+            image[row],
+            labels[row] if has_labels else labels,
+            None if masks is None else masks[row],
+        )
+        for row in range(n)
+    ]
 
 
 def _is_encoded(value: Mapping[Any, Any]) -> bool:

@@ -353,7 +353,7 @@ class ImageEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         elif hasattr(self, "n_features_in_"):
             del self.n_features_in_
         self.history_ = fitted.trained.history
-        self.notes_ = (
+        self._keep_notes(
             *fitted.notes,
             *(
                 f"augmentation {name.removeprefix(OWN)}: its name alone is kept with the model"
@@ -363,6 +363,11 @@ class ImageEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if self._logger is not None:
             self._logger.fitted(fitted.bundle.config)
         return fitted
+
+    def _keep_notes(self, *notes: str) -> None:
+        """What is told of the fit, here and in a saved RUN."""
+        self.notes_, record = notes, self._record_of_run()
+        self._record = replace(record, state=record.state.model_copy(update={"notes": notes}))
 
     def _recipe_by_hand(self, options: FitOptions) -> Recipe | None:
         """A recipe that was made before it was passed, with the size that was asked for."""

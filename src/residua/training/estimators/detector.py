@@ -194,11 +194,8 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
         held = None if calibration is None else self._images(calibration, reading=train.reading)
         self._fit(normals, held, Watching(verbose, callbacks, logger))
         if left_out:
-            self.notes_ = (
-                f"{left_out} images with other labels were left out of train"
-                + f" ({words})" * bool(words),
-                *self.notes_,
-            )
+            told = f"{left_out} images with other labels were left out of train"
+            self._keep_notes(told + f" ({words})" * bool(words), *self.notes_)
         return self
 
     def anomaly_scores(self, X: Any) -> NDArray[np.float32]:
