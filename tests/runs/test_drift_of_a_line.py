@@ -44,7 +44,7 @@ def test_what_has_changed_is_named_with_the_image_since_when(what):
 
 
 def test_more_defects_are_told_apart_from_drift():
-    drift = watched(np.random.default_rng(1), later=0.4)
+    drift = watched(np.random.default_rng(1), later=0.3)
     assert list(drift.alarms) == ["flagged"]
     alarm = drift.alarms["flagged"]
     assert (

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 _MOST_EDGES = 256
 _PATIENCE = 100
-_TENTH = 0.1
+_TENTH, _MOVES = 0.1, (0.5, 1.5)
 BETS = ("higher", "higher", "higher", "lower", "lower", "lower", "wider")
 """What each bet says of the values that come now, beside the ones before."""
 
@@ -25,18 +25,22 @@ BETS = ("higher", "higher", "higher", "lower", "lower", "lower", "wider")
 def bets_on(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
     """What each bet pays for p-values (...,): a density on [0, 1], of shape (7, ...).
 
-    Small p-values belong to high values. Of three bets on a side, one grows fast where values have
-    changed much, one where all have changed a little, one where a few are beyond most others.
+    Small p-values belong to high values. Of three bets on a side, two are those on normal values
+    that have moved by half a deviation and by one and a half, and one is on a few values that are
+    beyond most others.
 
     Examples
     --------
     >>> bets_on(np.array(0.04)).round(2).tolist()
-    [2.5, 1.46, 3.25, 0.51, 0.54, 0.75, 1.77]
+    [2.12, 4.49, 3.25, 0.37, 0.02, 0.75, 1.77]
     """
-    sides = (np.maximum(p_values, 1e-12), np.maximum(1 - p_values, 1e-12))
+    from scipy.special import ndtri
+
+    deviations = ndtri(np.clip(1 - p_values, 1e-12, 1 - 1e-12))
     pays = []
-    for side in sides:
-        pays += [0.5 / np.sqrt(side), 1.5 - side, np.where(side < _TENTH, 3.25, 0.75)]
+    for side, is_tail in ((deviations, p_values < _TENTH), (-deviations, p_values > 1 - _TENTH)):
+        pays += [np.exp(move * side - move**2 / 2) for move in _MOVES]
+        pays.append(np.where(is_tail, 3.25, 0.75))
     return np.stack([*pays, 0.5 + 6 * (p_values - 0.5) ** 2])
 
 

@@ -18,7 +18,8 @@ FIRST = 200
 """Images that looks are learnt from where those of the calibration images are not known."""
 _BULK = 0.9
 _MOST_KEPT = 1_024
-_MOST_SHARE = 0.5
+_LATELY, _MOST_SHARE = 200, 0.5
+"""More than this share of so many images above the bulk are no run of defects any more."""
 _MEANS = {
     "brightness": "Look at the light, the exposure and the lens.",
     "contrast": "Look at the light, the focus and the lens.",
@@ -43,6 +44,7 @@ class DriftWatch:
     every: int = 1
     n_seen: int = 0
     first: dict[str, list[float]] = field(default_factory=dict)
+    lately: list[int] = field(default_factory=list)
     n_own: dict[str, list[int]] = field(default_factory=dict)
     alarms: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -74,6 +76,7 @@ class DriftWatch:
         if score is not None:
             asked["flagged"] = float(score > self.bulk)
             asked["score"] = score if score <= self.bulk else None
+            self.lately = [*self.lately[1 - _LATELY :], int(score > self.bulk)]
         raised = []
         # Ties are broken by the number of the image, so that a watch that was killed goes on alike.
         drawn = 1 - np.random.default_rng(n).random(len(self.tests))
@@ -84,10 +87,15 @@ class DriftWatch:
             self._note(name, n)
             test.add(value, float(one))
             level = FALSE_ALARM if name == "flagged" else FALSE_ALARM / (len(LOOKS) + 1)
-            if name not in self.alarms and test.most >= 1 / level:
+            if test.most >= 1 / level and (name not in self.alarms or self._is_other(name)):
                 self.alarms[name] = self._alarm(name, test, n, time, path)
                 raised.append(name)
         return raised
+
+    def _is_other(self, name: str) -> bool:
+        """Whether what were more anomalies have become most images."""
+        is_told = name != "flagged" or self.alarms[name]["kind"] == "drift"
+        return not is_told and sum(self.lately) > _MOST_SHARE * _LATELY
 
     def _learn_looks(self, values: Mapping[str, float | None]) -> list[str]:
         """Looks that calibration images do not tell are learnt from the first images; which of this
@@ -118,7 +126,7 @@ class DriftWatch:
         before, after = test.means
         kept = self.n_own[name]
         first = kept[max(0, len(kept) - (test.n - test.since + 1))]
-        is_drift = name != "flagged" or after > _MOST_SHARE
+        is_drift = name != "flagged" or sum(self.lately) > _MOST_SHARE * _LATELY
         return {
             "what": name,
             "kind": "drift" if is_drift else "more-anomalies",
