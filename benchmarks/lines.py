@@ -170,22 +170,22 @@ def drifts(n_lines: int) -> dict[str, Any]:
     return made
 
 
-def million(n_lines: int, n: int = 1_000_000, at_once: int = 250) -> dict[str, Any]:
+def million(n_lines: int, n: int = 1_000_000, at_once: int = 100) -> dict[str, Any]:
     """The capital of tests whose p-values are uniform, as they are on a line that goes on."""
-    rng, most = np.random.default_rng(0), []
-    for _ in range(-(-4 * n_lines // at_once)):
-        capital, highest = np.zeros((7, at_once, 1)), np.ones(at_once)
-        for start in range(0, n, at_once):
-            step = np.arange(start, start + at_once)
-            kept = np.log(100) / np.log(100 + np.append(step, step[-1] + 1))
-            assert abs(kept[0] - share_kept(start)) < 1e-12
-            grown = np.cumprod(bets_on(1 - rng.random((at_once, at_once))), axis=2)
-            before = np.concatenate([np.ones((7, at_once, 1)), grown[..., :-1]], axis=2)
+    rng, n_tests = np.random.default_rng(0), 4 * n_lines
+    capital, highest = np.zeros((7, n_tests, 1)), np.ones(n_tests)
+    for start in range(0, n, at_once):
+        kept = np.array([share_kept(start + row) for row in range(at_once + 1)])
+        pays = bets_on(1 - rng.random((n_tests, at_once)))
+        # The product of what was paid so far, and the same one image before.
+        grown = np.cumprod(pays, axis=2)
+        before = np.concatenate([np.ones((7, n_tests, 1)), grown[..., :-1]], axis=2)
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             held = grown * (capital + np.cumsum((kept[:-1] - kept[1:]) / 7 / before, axis=2))
-            highest = np.maximum(highest, (held.sum(axis=0) + kept[1:]).max(axis=1))
-            capital = held[..., -1:]
-        most.append(highest)
-    tests = np.concatenate(most)[: 4 * n_lines].reshape(n_lines, 4)
+        held = np.nan_to_num(held, nan=0.0)
+        highest = np.maximum(highest, (held.sum(axis=0) + kept[1:]).max(axis=1))
+        capital = held[..., -1:]
+    tests = highest.reshape(n_lines, 4)
     return {
         "lines": n_lines,
         "tests_a_line": 4,

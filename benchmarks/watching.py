@@ -122,7 +122,7 @@ def memory(run: str, n_files: int) -> dict[str, object]:
         options = WatchOptions(out=Path(scratch) / "table", once=True, settle=0)
         status = watch_run(run, str(place), options)
         seconds = time.monotonic() - began
-        n, megabytes = np.array(told[4:]).T
+        n, megabytes = np.array(told[len(told) // 2 + 1 :]).T  # once the heap has its size
         slope = float(np.polyfit(n, megabytes, 1)[0])
         size = sum(path.stat().st_size for path in (Path(scratch) / "table").iterdir())
         return {

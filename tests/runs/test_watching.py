@@ -14,6 +14,7 @@ from datetime import datetime
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from residua.errors import InputError, OutputError, PolicyError
 from residua.runs.progress import Watcher
@@ -110,6 +111,28 @@ def test_a_file_that_changes_is_not_whole_and_an_unchanged_folder_is_not_read_ag
     assert list(arrivals.found()) == ["a.png"]
     monkeypatch.setattr(os, "scandir", None)
     assert list(arrivals.found()) == []
+
+
+def test_files_on_a_drive_that_is_away_are_not_missing(tmp_path):
+    place = tmp_path / "drive"
+    place.mkdir()
+    (place / "a.png").write_bytes(b"1")
+    arrivals = FolderArrivals(place, lambda names: [True] * len(names), settle=9, patience=0)
+    assert arrivals.take(5) == [] and list(arrivals.pending) == ["a.png"]
+    place.rename(tmp_path / "away")
+    assert arrivals.take(5) == [] and list(arrivals.pending) == ["a.png"]
+    place.mkdir()
+    assert arrivals.take(5) == ["a.png"]
+
+
+def test_an_image_of_another_kind_is_told_and_its_neighbours_are_scored(finished, line, options):
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (20, 20, 3), np.uint8)).save(
+        line / "colour.png"
+    )
+    watch_run(finished.path, str(line), options())
+    found = table_of(options()).set_index("path")
+    assert "images must be grey" in found.loc["colour.png", "unreadable"]
+    assert found.score.notna().sum() == 9
 
 
 class Killed(BaseException):

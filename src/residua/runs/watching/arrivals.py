@@ -102,6 +102,8 @@ class Arrivals:
         self.pending.pop(name, None)
 
     def _look(self) -> None:
+        if not self.root.is_dir():  # a drive that is away: files on it are not missing
+            return
         now, on_the_way = time.monotonic(), set(self.ready)
         for name in self.found():
             self.pending.setdefault(name, _Pending(None, now, now))

@@ -28,7 +28,7 @@ _STYLE = (
     "body{font-family:var(--sans);background:var(--page);color:var(--text);max-width:70em;"
     "margin:2em auto;padding:0 1em}td,th{text-align:left;padding:2px 14px 2px 0;"
     "vertical-align:top}figure{display:inline-block;margin:0 12px 12px 0;max-width:170px;"
-    "overflow-wrap:anywhere;font-size:.8rem}"
+    "overflow-wrap:anywhere;font-size:.8rem}h2{margin:1.2em 0 .4em}h4,p{margin:.5em 0}"
 )
 
 
