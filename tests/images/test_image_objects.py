@@ -271,6 +271,8 @@ def test_what_cannot_be_an_image_is_refused_with_its_number(pixels, tensors):
         load_images(pixels, labels=[1])
     with pytest.raises(ShapeError, match=r"array\[1\]: \(3, 3\) where its image is \(16, 20\)"):
         load_images(pixels, masks=[None, np.ones((3, 3))] + [None] * (N - 2))
+    with pytest.raises(InputError, match="Got an ImageSet"):
+        load_images(load_images(pixels))
     with pytest.raises(InputError, match="are for objects"):
         load_images("digits", labels=[1])
 

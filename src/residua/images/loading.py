@@ -159,6 +159,11 @@ def load_images(
         of_model=bits is None and reading is not None,
         group_column=column_of(groups),
     )
+    if isinstance(source, ImageSet):
+        raise InputError(
+            "load_images: a source must not be read twice. Got an ImageSet. Use it as it is, or its"
+            " with_normal, with_split and split."
+        )
     told = {"labels": labels, "masks": masks, "paths": paths, "splits": splits}
     if isinstance(source, (str, os.PathLike)):
         if any(column is not None for column in told.values()):
