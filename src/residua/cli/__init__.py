@@ -87,12 +87,10 @@ def residua_command(
 
 
 def _show_failed_checks() -> None:
-    """A check that fails is told as a finding; its traceback goes to the log, which nobody else
-    writes to.
-    """
+    """A check that fails is told as a finding; its traceback goes to the log of findings."""
     import logging
 
-    log = logging.getLogger("residua")
+    log = logging.getLogger("residua.findings")
     log.setLevel(logging.DEBUG)
     log.addHandler(logging.StreamHandler())
 
