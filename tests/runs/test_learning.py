@@ -212,6 +212,20 @@ def test_what_was_learnt_before_is_kept_and_undone_step_by_step(learnt, tmp_path
     assert read_record(third) is None
 
 
+def test_corrections_that_are_given_again_teach_the_same_again(finished, tmp_path):
+    for number in range(6):
+        place = tmp_path / "all" / ("good" if number < 3 else "defect")
+        place.mkdir(parents=True, exist_ok=True)
+        add_image(place / f"{number}.png", number)
+    first = learn_run(finished.path, str(tmp_path / "all"), tmp_path / "run2")
+    assert first.n_alarms == first.alarms.n == first.defects.n == 3
+    again = learn_run(tmp_path / "run2", str(tmp_path / "all"), tmp_path / "run3")
+    assert again.n_alarms == 3
+    assert again.threshold_after == pytest.approx(first.threshold_after)
+    # The parent knew them, so that before and after say nothing.
+    assert again.alarms.n == again.defects.n == 0
+
+
 def test_without_stored_features_the_source_is_read_and_gives_the_same(
     run, corrections, source, learnt, tmp_path
 ):
@@ -354,6 +368,23 @@ def test_a_sample_joins_calibration_and_must_hold_no_corrected_image(
         learn_run(
             finished.path, str(corrections), tmp_path / "run3", sample=str(tmp_path / "sample")
         )
+
+
+def test_a_sample_must_hold_good_images_and_each_counts_once(finished, corrections, tmp_path):
+    for number in range(20, 24):
+        place = tmp_path / "sample" / ("good" if number < 23 else "defect")
+        place.mkdir(parents=True, exist_ok=True)
+        add_image(place / f"{number}.png", number)
+    shutil.copy(tmp_path / "sample" / "good" / "20.png", tmp_path / "sample" / "good" / "copy.png")
+    with pytest.raises(InputError, match=r"1 image labelled as defects: defect/23"):
+        learn_run(
+            finished.path, str(corrections), tmp_path / "run2", sample=str(tmp_path / "sample")
+        )
+    shutil.rmtree(tmp_path / "sample" / "defect")
+    record = learn_run(
+        finished.path, str(corrections), tmp_path / "run2", sample=str(tmp_path / "sample")
+    )
+    assert record.sampled == 3
 
 
 def test_the_run_that_learns_is_not_overwritten(finished, corrections):

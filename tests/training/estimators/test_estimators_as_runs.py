@@ -217,6 +217,11 @@ def test_a_detector_learns_and_is_saved_as_a_run_that_can_learn_again(digits, tm
     more = again.learn(defects=ones[12:16])
     assert len(more._features.of("defect")) == 16
     assert len(more._learning.earlier) == 12
+    with pytest.raises(InputError, match="labelled as defects"):
+        detector.learn(defects=ones[:12], sample=ones[12:])
+    seen = digits.train[digits.train.labels == 0]  # the detector has them already
+    none = detector.learn(defects=ones[:12], sample=seen)
+    assert len(none.bundle_.calibration_scores) == n_calibration
     again.fit(digits.train).save(tmp_path / "run")
     assert not (tmp_path / "run" / "learning.json").exists()
     with pytest.raises(InputError, match="must hold images"):

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from residua._labels import means_anomalous
 from residua._text import count, few
 from residua.errors import InputError, OutputError
 from residua.images import ImageSet, load_images
@@ -71,7 +72,7 @@ def learn_run(
         corrections,
         origin,
         normal,
-        anomalous=set(recorded["label"].tolist()) - {"", *(normal or ())},
+        anomalous=_anomalous(recorded, normal),
         root=root,
         watcher=watcher,
     )
@@ -79,8 +80,19 @@ def learn_run(
     copies = find_copies(origin, recorded, read, source=source, watcher=watcher)
     copies = copies.and_of(earlier.copies if earlier else {})
     stored = _features(folder, bundle, origin, source, watcher)
-    known = set(recorded["pixels"].tolist())
-    sampled = None if sample is None else _sample(sample, origin, known, read, watcher)
+    sampled = None
+    if sample is not None:
+        sampled = load_images(
+            sample,
+            seed=origin.seed,
+            progress=watcher.on_read,
+            reading=origin.reading,
+            follow_links=origin.follow_links,
+            groups=origin.groups,
+        )
+        sampled = new_of_sample(
+            sampled, recorded, pixels_of(read, earlier), normal=normal, watcher=watcher
+        )
     learnt = learn_model(bundle, stored, read, copies=copies, sample=sampled, watcher=watcher)
     record = record_of(
         learnt,
@@ -231,35 +243,62 @@ def _features(
     return joined(found)
 
 
-def _sample(
-    sample: str,
-    origin: Origin,
-    parts: Collection[str],
-    corrections: Corrections,
+def new_of_sample(
+    sample: ImageSet,
+    recorded: Mapping[str, NDArray[Any]],
+    corrected: Collection[str],
+    *,
+    normal: Collection[str] | None,
     watcher: Watcher,
 ) -> ImageSet:
-    """A complete sample of good images, none of which the run has seen."""
-    images = load_images(
-        sample,
-        seed=origin.seed,
-        progress=watcher.on_read,
-        reading=origin.reading,
-        follow_links=origin.follow_links,
-        groups=origin.groups,
-    )
-    hashes = images.pixel_hashes.tolist()
-    corrected = {one.pixels for one in corrections.said}
-    known = [path for path, one in zip(images.paths, hashes, strict=True) if one in corrected]
+    """Those of a complete sample of good images that the run has not seen; each counts once.
+
+    Raises
+    ------
+    InputError
+        If the sample holds corrected images, or labels that say defect.
+    """
+    hashes = sample.pixel_hashes.tolist()
+    known = [path for path, one in zip(sample.paths, hashes, strict=True) if one in corrected]
     if known:
         raise InputError(
-            f"{sample}: a sample must not hold corrected images, which were picked. Got"
+            f"{sample.source}: a sample must not hold corrected images, which were picked. Got"
             f" {few(known)}. Draw a sample without looking at scores, and correct it as a whole or"
             " not at all."
         )
-    is_new = np.array([one not in parts for one in hashes], np.bool_)
-    if not is_new.all():
-        watcher.note(f"{int((~is_new).sum()):,} images of the sample are the run's own: left out")
-    return images[np.flatnonzero(is_new)]
+    bad, labels = _anomalous(recorded, normal), sample.labels
+    if sample.normal is not None:
+        flags = sample.labelled & sample.is_anomalous
+    else:
+        flags = np.array(
+            [
+                label in bad or (label not in (normal or ()) and means_anomalous(str(label)))
+                for label in ([] if labels is None else labels.tolist())
+            ],
+            np.bool_,
+        )
+    defects = [] if labels is None else sample.paths[flags].tolist()
+    if defects:
+        raise InputError(
+            f"{sample.source}: a sample must hold good images alone, since all of them count as"
+            f" good. Got {count(len(defects), 'image')} labelled as defects: {few(defects)}. Name"
+            " the folder of the good ones, and give the defects as corrections."
+        )
+    first = {one: row for row, one in reversed(list(enumerate(hashes)))}
+    own = set(recorded["pixels"].tolist())
+    if n_own := sum(one in own for one in hashes):
+        watcher.note(f"{count(n_own, 'image')} of the sample left out: the run has them already")
+    return sample[np.array(sorted(row for one, row in first.items() if one not in own), np.int64)]
+
+
+def pixels_of(corrections: Corrections, earlier: LearningRecord | None) -> set[str]:
+    """The hashes of all images that were corrected, now or earlier."""
+    return {one.pixels for one in corrections.said} | set(earlier.pixels if earlier else ())
+
+
+def _anomalous(recorded: Mapping[str, NDArray[Any]], normal: Collection[str] | None) -> set[str]:
+    """The labels of a run's own images that are not normal."""
+    return set(recorded["label"].tolist()) - {"", *(normal or ())}
 
 
 def _judged(
@@ -304,9 +343,11 @@ def _of_learning(learnt: LearntModel) -> dict[str, Any]:
     }
 
 
-def corrected_record(record: RunRecord, learning: LearningRecord, learnt: LearntModel) -> RunRecord:
+def corrected_record(
+    record: RunRecord, learning: LearningRecord, learnt: LearntModel, sample: ImageSet | None
+) -> RunRecord:
     """A run in memory whose corrected images are of no part that is judged."""
-    rows = _rows(record.images, set(learning.pixels), set(learnt.lent.tolist()), None)
+    rows = _rows(record.images, set(learning.pixels), set(learnt.lent.tolist()), sample)
     return replace(record, images=image_columns(rows))
 
 

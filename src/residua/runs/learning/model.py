@@ -88,13 +88,18 @@ def learn_model(
     scores_before = scores_of(before, of_corrections.seen, config.batch_size)
     was_flagged = (scores_before > point.threshold).numpy()
     is_good = corrections.is_good
+    # Corrected once more: what was learnt of such an image lowers it, and judges it no more.
+    was_good, was_defect = (
+        np.isin(of_corrections.pixels, stored.of(part).pixels) for part in ("good", "defect")
+    )
+    is_alarm, is_new = is_good & (was_flagged | was_good), ~(was_good | was_defect)
     calibration = _Calibration.of(bundle, stored).corrected_by(corrections, copies)
     told = {*of_corrections.pixels.tolist(), *copies.of}
     stored = stored.rows(np.array([one not in told for one in stored.pixels.tolist()], np.bool_))
     taught = joined(
         [
             stored.of("good", "defect"),
-            of_corrections.rows(is_good & was_flagged).as_part("good"),
+            of_corrections.rows(is_alarm).as_part("good"),
             of_corrections.rows(~is_good),
         ]
     )
@@ -127,17 +132,21 @@ def learn_model(
     now = scores_of(scorer, of_corrections.seen, config.batch_size).numpy()
     flagged = np.stack([was_flagged, now > learnt.config.operating_point.threshold], axis=1)
     features = joined([normals, calibration.features, taught])
-    n_alarms = int((is_good & was_flagged).sum())
+    n_alarms = int(is_alarm.sum())
     held_out = normals.of("held out").seen
     n_bad, least = int((~is_good).sum()), version.point.threshold
     asked: dict[str, tuple[Any, Any, Any]] = {
         "anomalies": (scores_of_parent, scores, calibration.is_anomalous),
         # Earlier corrections taught the parent, so that it knows them.
-        "defects": (scores_before.numpy()[~is_good], _last(learning.defects, n_bad), None),
+        "defects": (
+            scores_before.numpy()[~is_good],
+            _last(learning.defects, n_bad),
+            is_new[~is_good],
+        ),
         "alarms": (
-            scores_before.numpy()[is_good & was_flagged],
+            scores_before.numpy()[is_alarm],
             _last(learning.good, n_alarms),
-            None,
+            is_new[is_alarm],
         ),
         "normals": (
             scores_of(before, held_out, config.batch_size).numpy(),

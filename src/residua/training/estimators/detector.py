@@ -23,7 +23,7 @@ from residua.runs.bundle_model import model_of_bundle
 from residua.runs.learning.copies import Copies, copies_among
 from residua.runs.learning.corrections import Corrections, corrections_of_arrays
 from residua.runs.learning.features import StoredFeatures
-from residua.runs.learning.learn import corrected_record, record_of
+from residua.runs.learning.learn import corrected_record, new_of_sample, pixels_of, record_of
 from residua.runs.learning.model import check_learns, learn_model
 from residua.runs.learning.record import LearningRecord, keep_record, read_record
 from residua.runs.model import JudgedModel
@@ -273,7 +273,8 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
         """A new detector that has learnt from corrections; this one stays as it is.
 
         Nothing is trained again. The threshold is chosen anew, by the policy that it had, on the
-        calibration images without the corrected ones. See the page *Learning from corrections*.
+        calibration images; corrected ones count as if they had taught nothing. See the page
+        *Learning from corrections*.
 
         Parameters
         ----------
@@ -315,21 +316,29 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
                 " They are not. Learn with the object that was fitted, or load a RUN."
             )
         notes: list[str] = []
-        copies = self._copies_of(corrections)
+        copies, record = self._copies_of(corrections), self._record_of_run()
+        watcher = Watcher(on_note=notes.append)
+        if sample is not None:
+            sample = new_of_sample(
+                self._read(sample),
+                record.images,
+                pixels_of(corrections, self._learning),
+                normal=self._fitted().config.normal,
+                watcher=watcher,
+            )
         learnt = learn_model(
             self._fitted(),
             self._features,
             corrections,
             copies=copies,
-            sample=None if sample is None else self._read(sample),
-            watcher=Watcher(on_note=notes.append),
+            sample=sample,
+            watcher=watcher,
         )
         better = copy(self)
         better._take(learnt.bundle)
         better._features, better._parts = learnt.features, None
         learnt_from = f"learnt from {len(corrections.said)} corrected images"
         better.notes_ = (*self.notes_, learnt_from, *notes)
-        record = self._record_of_run()
         better._learning = record_of(
             learnt,
             corrections,
@@ -341,7 +350,7 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
             parent_weights="",
             sampled=0 if sample is None else len(sample),
         )
-        better._record = corrected_record(record, better._learning, learnt)
+        better._record = corrected_record(record, better._learning, learnt, sample)
         return better
 
     def save(self, folder: str | Path) -> Path:
