@@ -479,7 +479,7 @@ def test_a_head_that_would_miss_more_at_the_threshold_is_dropped(
     monkeypatch.setattr(model, "are_fewer", lambda *_: True)
     dropped = learn_run(finished.path, str(corrections), tmp_path / "dropped")
     assert (dropped.weight, dropped.is_headless) == (0.0, True)
-    assert "fewer are flagged at the threshold, so it is not used" in dropped.about_defects()
+    assert "are flagged at the threshold, so it is not used" in dropped.about_defects()
     assert float(load_bundle(tmp_path / "dropped" / "bundle").graph.scorer.weight) == 0
 
 

@@ -140,8 +140,8 @@ class LearningRecord(Record):
             )
         if self.is_headless:
             return (
-                f"{start}, each left out in turn: with a head for them fewer are flagged at the"
-                " threshold, so it is not used"
+                f"{start}, each left out in turn: with a head for them fewer defects, of their"
+                " kinds or of others, are flagged at the threshold, so it is not used"
             )
         if not self.weight:
             return (
