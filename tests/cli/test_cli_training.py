@@ -196,6 +196,7 @@ def test_score_writes_a_row_an_image_and_maps(residua, finished, source, tmp_pat
         "mae",
         "ssim",
         "unreadable",
+        "p_value",
     ]
     assert len(rows) == 72
     assert "72 images scored" in out
