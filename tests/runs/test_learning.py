@@ -23,7 +23,7 @@ from residua.runs.engines import export_run
 from residua.runs.evaluate import evaluate_run
 from residua.runs.fit import fit_run
 from residua.runs.learning import model
-from residua.runs.learning.corrections import read_corrections
+from residua.runs.learning.corrections import corrections_of, read_corrections
 from residua.runs.learning.features import StoredFeatures
 from residua.runs.learning.groups import group_alike, group_flagged
 from residua.runs.learning.learn import learn_run, moved_among, undo_learning
@@ -120,6 +120,7 @@ def test_the_record_says_who_was_corrected_and_what_changed(finished, learnt):
     assert len(record.corrections) == 8
     assert {one.kind for one in record.corrections if one.label == "defect"} == {"corner", None}
     assert sum(one.part == "test" for one in record.corrections) == 4
+    # No corrected image is an anomaly of calibration.
     assert record.anomalies.n == load_bundle(learnt.bundle).calibration_is_anomalous.sum()
     assert (record.defects.n, record.normals.n > 0) == (5, True)
     assert any("5 labelled defects, each left out" in one for one in record.about_thresholds())
@@ -159,6 +160,17 @@ def test_the_threshold_is_chosen_on_the_scores_of_what_is_left(learnt, source):
         sorted(bundle.calibration_scores.tolist()), abs=1e-6
     )
     assert len(rows) == len(bundle.calibration_scores)
+
+
+def test_anomalies_of_calibration_that_were_corrected_are_not_among_those_that_taught_nothing(
+    finished, parts_of, source, tmp_path
+):
+    bad = [path for path, part in parts_of.items() if part == "calibration" and "bad" in path]
+    (tmp_path / "said" / "defect").mkdir(parents=True)
+    for number, path in enumerate(bad[:2]):
+        shutil.copy(source / path, tmp_path / "said" / "defect" / f"{number}.png")
+    record = learn_run(finished.path, str(tmp_path / "said"), tmp_path / "run2")
+    assert (record.defects.n, record.anomalies.n) == (2, len(bad) - 2)
 
 
 def test_the_new_version_is_judged_on_what_is_left_and_compared_with_its_parent(
@@ -263,6 +275,18 @@ def test_one_picture_cannot_be_good_and_a_defect(finished, source, tmp_path):
     with pytest.raises(LabelError, match="Got both for the same picture"):
         learn_run(finished.path, str(tmp_path / "both"), tmp_path / "run2")
     assert not (tmp_path / "run2").exists()
+
+
+def test_a_kind_has_one_spelling_and_a_name_of_its_own(source, tmp_path):
+    def read(*kinds: str) -> list[str | None]:
+        rows = [f"bad/{n:03d}.png,defect,{kind}" for n, kind in enumerate(kinds)]
+        (tmp_path / "said.csv").write_text("\n".join(["path,label,kind", *rows]), encoding="utf-8")
+        images = load_images(str(tmp_path / "said.csv"), root=str(source))
+        return [one.kind for one in corrections_of(images, None).said]
+
+    assert read("Crack", "crack", "hole", "CRACK ") == ["Crack", "Crack", "hole", "Crack"]
+    with pytest.raises(LabelError, match="names of their own"):
+        read("Crack", "None of these")
 
 
 def test_a_folder_too_high_is_refused(finished, source, tmp_path):
@@ -422,6 +446,8 @@ def test_kinds_that_were_named_are_told_in_tables_and_exports(finished, source, 
     export_run(tmp_path / "run2", KINDS["onnx"])
     exported = TrainedRun(tmp_path / "run2").model("onnx").engine.score([*images]).probabilities
     assert np.allclose(exported, told, atol=1e-4)
+    (tmp_path / "said" / "defect" / "corner").rename(tmp_path / "said" / "defect" / "CORNER2")
+    (tmp_path / "said" / "defect" / "CORNER2").rename(tmp_path / "said" / "defect" / "CORNER")
     more = learn_run(tmp_path / "run2", str(tmp_path / "said"), tmp_path / "run3")
     assert more.kinds == record.kinds
 

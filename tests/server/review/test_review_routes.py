@@ -114,6 +114,8 @@ def test_answers_that_do_not_hold_are_refused(reopen, reviewing):
             ({"note": "x" * 501}, 422, "note"),
             ({"note": "x" * 20_000}, 413, "16,000 bytes"),
             ({"kind": "-1"}, 422, "kind"),
+            ({"answer": "defect", "kind": "False alarm"}, 422, "kind of defect"),
+            ({"answer": "defect", "kind": "none of these"}, 422, "kind of defect"),
             ({"image": "../../etc/passwd"}, 404, "no such image"),
             ({"path": "/etc/passwd"}, 422, "path"),
         ):

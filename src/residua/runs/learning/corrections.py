@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from residua._labels import means_anomalous, means_normal, spelled
 from residua._text import count, few
+from residua.engines.interface import NONE
 from residua.errors import LabelError
 from residua.images import ImageSet, load_images
 from residua.records import Record
@@ -199,12 +200,16 @@ def _said(
             " folder that holds good and defect. False alarms are good. Kinds of defects lie below"
             " the folder defect, such as defect/scratch, or stand in the column kind of a manifest."
         )
+    spellings: dict[str, str] = {}
     for row, (path, label, pixels) in enumerate(
         zip(images.paths, labels.tolist(), images.pixel_hashes, strict=True)
     ):
         told = {name: _cell(own, name, row) for name in ("kind", "reviewer", "note", "time")}
         if told["kind"] is None and not is_good[label]:
             told["kind"] = _kind(str(label), str(path))
+        if told["kind"] is not None:
+            kind = " ".join(told["kind"].split())
+            told["kind"] = spellings.setdefault(spelled(kind), kind)
         decided = "good" if is_good[label] else "defect"
         yield Correction.model_validate(
             {"path": str(path), "label": decided, "pixels": str(pixels), **told}
@@ -226,7 +231,13 @@ def _kind(label: str, path: str) -> str | None:
 
 def _refuse_opposites(images: ImageSet, said: tuple[Correction, ...]) -> None:
     """Refuse what is good by its folder or kind and a defect by its label, or the other way."""
-    unnamed = sorted({one.kind for one in said if one.kind and _UNNAMED.fullmatch(one.kind)})
+    kinds = {one.kind for one in said if one.kind}
+    if any(spelled(kind) == spelled(NONE) for kind in kinds):
+        raise LabelError(
+            f"{images.source}: kinds must have names of their own. Got {NONE!r}, which is what"
+            " defects of unknown kinds are called. Give them another name, or no kind."
+        )
+    unnamed = sorted(kind for kind in kinds if _UNNAMED.fullmatch(kind))
     if unnamed:
         raise LabelError(
             f"{images.source}: groups of flagged images must be named by somebody who has looked at"
@@ -249,6 +260,17 @@ def _refuse_opposites(images: ImageSet, said: tuple[Correction, ...]) -> None:
             f" defects, or defects named as good: {few(wrong)}. Name the folder that holds good and"
             " defect, or mend the label or the kind."
         )
+
+
+def is_kind(name: str) -> bool:
+    """Whether a kind of defect can have this name: corrections with another are refused.
+
+    Examples
+    --------
+    >>> is_kind("scratch"), is_kind("false alarm"), is_kind("none of these")
+    (True, False, False)
+    """
+    return not (_says_good(name) or _UNNAMED.fullmatch(name) or spelled(name) == spelled(NONE))
 
 
 def _says_good(name: str) -> bool:

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from residua._labels import spelled
 from residua.errors import InputError, PolicyError
 from residua.images import ImageSet
 from residua.records import OperatingPoint
@@ -80,7 +81,9 @@ def learn_model(
     check_fits(config, corrections.images)
     before = bundle.graph.scorer
     of_corrections = StoredFeatures.of_images(bundle, corrections.images, "defect")
-    kinds = np.array([one.kind or "" for one in corrections.said], object)
+    spellings = {spelled(kind): kind for kind in stored.kinds.tolist()}
+    named = [one.kind or "" for one in corrections.said]
+    kinds = np.array([spellings.get(spelled(kind), kind) for kind in named], object)
     of_corrections = replace(of_corrections, kinds=kinds)
     if copies.groups is not None:
         groups = joined_groups(of_corrections.groups, copies.groups)
@@ -135,8 +138,9 @@ def learn_model(
     n_alarms = int(is_alarm.sum())
     held_out = normals.of("held out").seen
     n_bad, least = int((~is_good).sum()), version.point.threshold
+    has_taught = np.isin(calibration.features.pixels, [*told, *taught.pixels.tolist()])
     asked: dict[str, tuple[Any, Any, Any]] = {
-        "anomalies": (scores_of_parent, scores, calibration.is_anomalous),
+        "anomalies": (scores_of_parent, scores, calibration.is_anomalous & ~has_taught),
         # Earlier corrections taught the parent, so that it knows them.
         "defects": (
             scores_before.numpy()[~is_good],

@@ -18,7 +18,7 @@ from residua._files import MOST_TEXT_BYTES, atomic_write, read_file, sync_folder
 from residua._text import cell, printable
 from residua.errors import InputError, OutputError
 from residua.records import Record
-from residua.runs.learning.corrections import COLUMNS
+from residua.runs.learning.corrections import COLUMNS, is_kind
 
 LOG, TABLE = "answers.jsonl", "corrections.csv"
 MOST_NOTE, MOST_NAME = 500, 60
@@ -39,7 +39,14 @@ def _note(text: str) -> str | None:
     return printable(" ".join(text.split())) or None
 
 
+def _kind(text: str) -> str:
+    if not is_kind(text):
+        raise ValueError("must name a kind of defect; a good image is answered with good")
+    return text
+
+
 Name = Annotated[str, Field(min_length=1, max_length=MOST_NAME), AfterValidator(_name)]
+Kind = Annotated[Name, AfterValidator(_kind)]
 Note = Annotated[str, Field(max_length=MOST_NOTE), AfterValidator(_note)]
 
 

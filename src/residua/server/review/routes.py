@@ -18,7 +18,7 @@ from residua.server.answers import ImageScore, RefusedError
 from residua.server.batcher import ImageResult
 from residua.server.model import Sight
 from residua.server.pictures import pictures_of
-from residua.server.review.book import Answer, Name, Note
+from residua.server.review.book import Answer, Kind, Name, Note
 from residua.server.review.rates import Rate
 from residua.server.review.review import Item, Review, View
 from residua.server.service import Service
@@ -35,7 +35,7 @@ class Said(Record):
     reviewer: Name
     image: str
     answer: Literal["good", "defect", "skip"]
-    kind: Name | None = None
+    kind: Kind | None = None
     note: Note | None = None
     view: View = "open"
     after: str | None = None
