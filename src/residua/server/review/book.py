@@ -23,7 +23,8 @@ from residua.runs.learning.corrections import COLUMNS, is_kind
 LOG, TABLE = "answers.jsonl", "corrections.csv"
 MOST_NOTE, MOST_NAME = 500, 60
 _MOST_REVIEWERS = 100
-_APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
+_APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+_APPEND |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 _FORMULA_AT_START = re.compile(r"[=+\-@\t\r]")
 
 

@@ -59,7 +59,7 @@ class Autoencoder(ImageEstimator):
             one returns True, the training stops.
         logger : str or a logger of Lightning, optional
             ``csv``, ``tensorboard``, ``mlflow`` or ``wandb``; `evaluate` tells it too. See the
-            page *Watching a fit*.
+            page *Progress of a fit*.
         """
         self._fit(self._images(X), None, Watching(verbose, callbacks, logger))
         return self

@@ -160,7 +160,7 @@ class AutoencoderClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[mi
             one returns True, the training stops.
         logger : str or a logger of Lightning, optional
             ``csv``, ``tensorboard``, ``mlflow`` or ``wandb``; `evaluate` tells it too. See the
-            page *Watching a fit*.
+            page *Progress of a fit*.
 
         Raises
         ------

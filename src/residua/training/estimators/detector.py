@@ -171,7 +171,7 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
             one returns True, the training stops.
         logger : str or a logger of Lightning, optional
             ``csv``, ``tensorboard``, ``mlflow`` or ``wandb``; `evaluate` tells it too. See the
-            page *Watching a fit*.
+            page *Progress of a fit*.
 
         Raises
         ------
