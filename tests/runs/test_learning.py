@@ -198,6 +198,15 @@ def test_judging_corrected_images_is_an_error(learnt, corrections):
     assert reused[0].measured["n_reused"] == 8
 
 
+def test_a_comparison_on_corrected_images_says_so_and_counts_none_at_the_threshold(
+    finished, learnt, corrections
+):
+    told = compare_runs([finished.path, learnt.path], str(corrections))
+    (found,) = (one for one in told.findings if one.code == "test-reused" and "run2" in one.meaning)
+    assert found.severity == "error"
+    assert not any("at its threshold" in one for one in told.versions)
+
+
 def test_undo_brings_back_model_threshold_and_parts(finished, learnt, tmp_path):
     shutil.copytree(learnt.path, tmp_path / "run2")
     undo_learning(tmp_path / "run2")

@@ -7,13 +7,15 @@ from pathlib import Path
 
 from residua.errors import InputError
 from residua.evaluation.comparison import Comparison, Contestant, compare_models
-from residua.findings import leakage
+from residua.findings import leakage, test_reused
 from residua.records import Finding
 from residua.runs.judgement import current_judgement
 from residua.runs.learning.versions import as_expected, compare_versions
 from residua.runs.open_run import open_run
 from residua.runs.progress import Watcher
 from residua.runs.report import run_names
+
+_USED = (leakage.KIND.code, test_reused.KIND.code)
 
 
 def compare_runs(
@@ -53,7 +55,7 @@ def compare_runs(
             leaked += [
                 finding.model_copy(update={"meaning": f"{name}: {finding.meaning}"})
                 for finding in judged.evaluation.findings
-                if finding.code == leakage.KIND.code and finding.severity != "ok"
+                if finding.code in _USED and finding.severity != "ok"
             ]
         contestants.append(Contestant(name, judged.evaluation, judged.evidence))
     made = compare_models(contestants, confidence=confidence)

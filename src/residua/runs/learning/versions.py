@@ -31,7 +31,7 @@ def compare_versions(
             f"{models[new].name} has learnt from {models[old].name}: {record.about_corrections()}."
             f" {record.about_right()}."
         )
-        said += _at_thresholds(models[old], models[new], confidence)
+        said += _at_thresholds(models[old], models[new], record.pixels, confidence)
     return tuple(said)
 
 
@@ -48,8 +48,12 @@ def as_expected(finding: Finding) -> Finding:
     )
 
 
-def _at_thresholds(old: Contestant, new: Contestant, confidence: float) -> list[str]:
-    """Recall and false alarms of both on the same labelled images, with paired intervals."""
+def _at_thresholds(
+    old: Contestant, new: Contestant, taught: Sequence[str], confidence: float
+) -> list[str]:
+    """Recall and false alarms of both on the same labelled images that `taught` neither, with
+    paired intervals.
+    """
     rows = common_rows([np.asarray(one.evidence.pixel_hashes) for one in (old, new)])
     flags = []
     for model, own in zip((old, new), rows, strict=True):
@@ -62,6 +66,7 @@ def _at_thresholds(old: Contestant, new: Contestant, confidence: float) -> list[
     known = np.ones(len(is_anomalous), np.bool_)
     if evidence.labelled is not None:
         known = np.asarray(evidence.labelled, np.bool_)[rows[1]]
+    known &= ~np.isin(np.asarray(evidence.pixel_hashes).astype(str)[rows[1]], list(taught))
     said = []
     for name, of_them in (("defects", is_anomalous), ("good images", ~is_anomalous)):
         chosen = np.flatnonzero(of_them & known)
