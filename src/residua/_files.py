@@ -72,8 +72,8 @@ def ensure_folder(folder: str | Path, *, where: str) -> Path:
 
 
 @contextlib.contextmanager
-def one_writer(lock: str | Path, refusal: str) -> Iterator[None]:
-    """Hold the file `lock` for as long as the block runs.
+def one_writer(lock: str | Path, refusal: str, *, seconds: float = 0) -> Iterator[None]:
+    """Hold the file `lock` for as long as the block runs; another process is waited for so long.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def one_writer(lock: str | Path, refusal: str) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout
 
-    held = FileLock(lock, timeout=0)
+    held = FileLock(lock, timeout=seconds)
     try:
         held.acquire()
     except Timeout:

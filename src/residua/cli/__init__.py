@@ -15,10 +15,12 @@ import typer
 
 from residua._text import say, speak_every_encoding
 from residua._threads import wait_passively
+from residua.cli.accept import accept
 from residua.cli.benchmark import benchmark
 from residua.cli.check import check
 from residua.cli.compare import compare
 from residua.cli.demo import demo
+from residua.cli.dossier import dossier
 from residua.cli.engines import engines
 from residua.cli.evaluate import evaluate
 from residua.cli.export import export
@@ -59,7 +61,7 @@ _FUNCTION = re.compile(
 for _command in (
     demo, check, fit, evaluate, score, threshold, report, verify, info, recipes, benchmark, compare,
     probe, judge, plan,
-    export, engines, serve, watch, learn, kinds,
+    export, engines, serve, watch, learn, kinds, accept, dossier,
 ):  # fmt: skip
     app.command(cls=GroupedCommand)(_command)
 

@@ -19,24 +19,51 @@ def verify(
     report: Annotated[
         Path,
         typer.Argument(
-            metavar="REPORT", help="An HTML file that residua wrote.", show_default=False
+            metavar="REPORT",
+            help="An HTML file that residua wrote, or the JSON of a dossier.",
+            show_default=False,
         ),
     ],
+    run: Annotated[
+        Path | None,
+        typer.Option(
+            "--run",
+            metavar="RUN",
+            help="Compare a dossier with this RUN too, file by file.",
+            show_default=False,
+        ),
+    ] = None,
+    accepted: Annotated[
+        str | None,
+        typer.Option(
+            "--accepted",
+            metavar="SHA256",
+            help="The hash that `residua accept` told: a dossier must be of these criteria.",
+            show_default=False,
+        ),
+    ] = None,
     json: Json = None,
     quiet: Quiet = False,
 ) -> None:
-    """Compute every number of a REPORT again. The scores and labels in the file suffice for this.
-    The exit code is 3 if a number differs.
+    """Compute every number of a REPORT or a dossier again. The scores and labels in the file
+    suffice for this. The exit code is 3 if a number differs, or the protocol of a dossier does not
+    hold.
 
     No code in the file is executed.
 
     residua verify report.html
+
+    residua verify audit/parts.html --run runs/parts --accepted 346c2fd2...
     """
     from residua.cli.output import emit_json, is_stdout
     from residua.errors import GateError
     from residua.evaluation.verification import verify_report
 
     found = verify_report(report)
+    if run is not None or accepted is not None:
+        from residua.runs.dossier import beside_run
+
+        found = beside_run(found, report, run, accepted)
     if not quiet and not is_stdout(json):
         _print(found)
     emit_json(_as_json(found), json)
@@ -45,6 +72,11 @@ def verify(
         raise GateError(
             f"{report}: every figure must follow from the scores and labels in the report. {n}"
             f" {'do' if n > 1 else 'does'} not. Do not rely on it; ask whoever sent it for the run."
+        )
+    if found.broken:
+        raise GateError(
+            f"{report}: the protocol of the test must hold. It does not: {found.broken[0]}"
+            f"{f' And {len(found.broken) - 1} more.' if found.broken[1:] else ''}"
         )
 
 
@@ -57,6 +89,7 @@ def _as_json(found: Verification) -> dict[str, object]:
         "verified_with": found.verified_with,
         "counts": counts,
         "figures": [asdict(one) for one in found.figures],
+        "broken": list(found.broken),
     }
 
 
@@ -93,6 +126,7 @@ def _summary(found: Verification) -> list[str]:
     lines = [
         f"{n_same} of {n_same + n_differ} figures follow from the scores and labels in the report."
     ]
+    lines += [f"Does not hold: {one}" for one in found.broken]
     if n_other:
         lines.append(
             f"{n_other} more take what a report does not carry (images, masks): only their run can"

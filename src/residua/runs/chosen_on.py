@@ -30,17 +30,19 @@ def keep_chosen_on(folder: Run, point: OperatingPoint, pixel_hashes: Iterable[An
     write_json(path, {"threshold": point.threshold, "pixels": [str(one) for one in pixel_hashes]})
 
 
+def read_chosen_on(folder: Run, point: OperatingPoint | None) -> list[str]:
+    """The hashes of images of another source that chose this threshold."""
+    try:
+        told = read_json(folder.path / _NAME)
+        is_of = point is not None and told["threshold"] == point.threshold
+        return [str(one) for one in told["pixels"]] if is_of else []
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
 def with_chosen_on(model: JudgedModel, folder: Run) -> JudgedModel:
     """The model with those hashes, where they are of the threshold that it has."""
     corrected = read_record(folder)
-    used = np.array([] if corrected is None else corrected.pixels, object)
-    model = replace(model, calibration=replace(model.calibration, elsewhere=used))
-    point = model.facts.operating_point
-    try:
-        told = read_json(folder.path / _NAME)
-        if point is None or told["threshold"] != point.threshold:
-            return model
-        hashes = np.array([*used, *(str(one) for one in told["pixels"])], object)
-    except (OSError, ValueError, KeyError, TypeError):
-        return model
+    used = [] if corrected is None else corrected.pixels
+    hashes = np.array([*used, *read_chosen_on(folder, model.facts.operating_point)], object)
     return replace(model, calibration=replace(model.calibration, elsewhere=hashes))

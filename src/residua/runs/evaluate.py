@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from residua._files import ensure_folder
 from residua._version import __version__
 from residua.engines.kinds import REFERENCE
-from residua.errors import InputError
+from residua.errors import InputError, OutputError
 from residua.evaluation import Evidence
 from residua.evaluation.compression import UNKNOWN, compression_facts
 from residua.evaluation.per_day import Day, check_job, with_day
@@ -40,13 +40,15 @@ from residua.runs.job_result import (
     JobResult,
     with_findings,
 )
-from residua.runs.judgement import Judgement, keep, with_check
+from residua.runs.judgement import Judgement, keep, with_check, write_judgement
 from residua.runs.model import JudgedModel
 from residua.runs.open_run import open_run
 from residua.runs.origin import MEMORY_MEGABYTES
 from residua.runs.parts import JudgedImages, RunImages
 from residua.runs.pictures import make_gallery
 from residua.runs.progress import Watcher
+from residua.runs.run_folder import RunFolder
+from residua.runs.tested import accepted_place, read_acceptances, record_tested
 from residua.runs.wrapped.targets import targets_of
 
 
@@ -89,6 +91,7 @@ def evaluate_run(
         check_job(model.facts.job, "evaluate")
     images = RunImages(folder, origin, model, watcher, memory_megabytes)
     judged = images.own_test(named=is_own_url) if source is None else images.other(source, bits)
+    accepted = read_acceptances(folder)
     targets = origin.located_targets()
     if targets is not None:
         judged = replace(judged, targets=targets_of(targets, judged.images))
@@ -100,7 +103,12 @@ def evaluate_run(
         separator=origin.separator,
         progress=watcher.on_read,
         provenance=with_assumptions(
-            {"source": origin.source, "weights_sha256": folder.mark().weights}, origin.assumptions
+            {
+                "source": origin.source,
+                "weights_sha256": folder.mark().weights,
+                **({"accepted": accepted[-1].mark} if accepted else {}),
+            },
+            origin.assumptions,
         ),
     )
     judgement = judgement._replace(evaluation=with_day(judgement.evaluation, day))
@@ -108,7 +116,27 @@ def evaluate_run(
         judgement = judgement._replace(evaluation=with_check(folder, judgement.evaluation))
         with folder.locked():
             keep(folder, judgement)
+    else:
+        keep_of_other(folder, judgement, watcher)
     return judgement
+
+
+def keep_of_other(folder: RunFolder, judgement: Judgement, watcher: Watcher) -> None:
+    """Record that images of another source were judged; the judgement itself is kept where the
+    run's acceptance criteria are for these images.
+    """
+    place, accepted = accepted_place(folder), read_acceptances(folder)
+    told = judgement.evaluation.provenance.get("fingerprints", {}).get("judged")
+    is_wanted = bool(accepted) and place != folder and accepted[-1].fingerprint == told
+    try:
+        record_tested(folder, judgement.evaluation, judgement.evidence)
+        if is_wanted:
+            ensure_folder(place.path, where="evaluate")
+            write_judgement(place, judgement)
+    except OutputError as error:
+        if accepted:
+            raise
+        watcher.note(f"the run does not record that these images were judged: {error}")
 
 
 def evaluate_model(

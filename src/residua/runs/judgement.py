@@ -22,6 +22,7 @@ from residua.records import Evaluation, Finding, OperatingPoint
 from residua.runs.open_run import open_run
 from residua.runs.progress import Watcher
 from residua.runs.run_folder import ModelMark, Run, RunFolder
+from residua.runs.tested import record_tested
 
 Fit = Literal["fits", "another threshold", "another model", "another engine"]
 """Whether a stored evaluation is one of the run as it is. ``another engine``: it is one of an
@@ -46,6 +47,11 @@ def stored_judgement(folder: Run) -> Judgement | None:
     was none.
     """
     folder.mark()
+    return read_judgement(folder)
+
+
+def read_judgement(folder: RunFolder) -> Judgement | None:
+    """Both files of a judgement that `keep` wrote; None where there is none."""
     if not (folder.evaluation.exists() and folder.evidence.exists()):
         return None
     evaluation = _read(folder)
@@ -145,8 +151,14 @@ def describe_stored(folder: Run) -> dict[str, Any] | None:
 
 def keep(folder: RunFolder, judgement: Judgement) -> None:
     """Both files of a judgement, or the evaluation alone is missing: never one beside the evidence
-    of another. The caller holds the run's lock.
+    of another. That the images were judged is recorded first. The caller holds the run's lock.
     """
+    record_tested(folder, judgement.evaluation, judgement.evidence)
+    write_judgement(folder, judgement)
+
+
+def write_judgement(folder: RunFolder, judgement: Judgement) -> None:
+    """Write both files, the evaluation last."""
     try:
         folder.evaluation.unlink(missing_ok=True)
     except OSError as error:
@@ -191,7 +203,7 @@ def _evaluated(run: str | Path, engine: str, watcher: Watcher) -> Judgement:
     return evaluate_run(run, engine=engine, watcher=watcher)
 
 
-def _read(folder: Run) -> Evaluation:
+def _read(folder: RunFolder) -> Evaluation:
     try:
         return Evaluation.model_validate_json(read_file(folder.evaluation))
     except (ValidationError, OSError) as error:

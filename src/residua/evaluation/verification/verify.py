@@ -3,52 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-import re
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from residua._version import __version__
 from residua.evaluation import Evidence
 from residua.evaluation.report.gallery import facts_line
 from residua.evaluation.report.page import PAGE_SCRIPTS, front_html, job_html, script_text
+from residua.evaluation.verification.dossier import read_dossier, verify_dossier
 from residua.evaluation.verification.numbers import VerifiedNumber, figures
 from residua.evaluation.verification.page import Page, read_page, read_text
 from residua.evaluation.verification.payload import carried_jobs, carried_titles
+from residua.evaluation.verification.printed import Verification, drawn, foreign, printed
 from residua.evaluation.verification.recomputation import recompute
 from residua.records import SCHEMA_VERSION
 
-_MOST_TEXTS = 60  # figures of a page that differ, listed one by one
 _NOT_CARRIED = ("gallery", "quarantined", "strip", "history")  # sections of other arrays
-_ABSENT = "absent"
-_NUMBER = re.compile(r"\d[\d,.]*")
-
-
-@dataclass(frozen=True)
-class Verification:
-    """Every figure that was looked at, and the versions of residua that made and that verified the
-    report.
-    """
-
-    figures: tuple[VerifiedNumber, ...]
-    made_by: str
-    verified_with: str
-
-    @property
-    def differing(self) -> tuple[VerifiedNumber, ...]:
-        """Figures that the report's own data does not give."""
-        return tuple(one for one in self.figures if one.verdict == "differs")
-
-    @property
-    def not_carried(self) -> tuple[VerifiedNumber, ...]:
-        """Figures that it takes more than the report to make again."""
-        return tuple(one for one in self.figures if one.verdict == "not carried")
 
 
 def verify_report(path: str | Path) -> Verification:
-    """Make every figure of a report again from the scores and labels in it. Nothing in the file is
-    executed.
+    """Make every figure of a report or a dossier again from the scores and labels in it. Nothing in
+    the file is executed.
 
     First the record inside the page is compared with what its arrays give, then the text of each
     figure on the page with what residua writes for that record.
@@ -72,6 +46,9 @@ def verify_report(path: str | Path) -> Verification:
     >>> len(found.figures) > 5, found.differing
     (True, ())
     """
+    given = read_dossier(path)
+    if given is not None:
+        return verify_dossier(*given, str(path))
     page = read_page(path)
     jobs = carried_jobs(page.data, str(path))
     titles = carried_titles(page.data, list(jobs), str(path))
@@ -87,11 +64,11 @@ def verify_report(path: str | Path) -> Verification:
         texts |= _expected_texts(key, html, evidence, page)
         sections += [*read_text(html).sections, *_of_other_arrays(page, key)]
     front = str(front_html(list(jobs), list(titles.values()), pairs))
-    texts |= _drawn(front)
+    texts |= drawn(front)
     sections += read_text(front).sections
     is_older = any(job.record.schema_version < SCHEMA_VERSION for job in jobs.values())
-    found += _texts(page, texts, titles, is_older=is_older)
-    found += _foreign(page, sections)
+    found += printed(page, texts, titles, is_older=is_older)
+    found += foreign(page, sections)
     made_by = next(
         (
             str(one.record.provenance["version"])
@@ -106,7 +83,7 @@ def verify_report(path: str | Path) -> Verification:
 
 def _expected_texts(key: str, html: str, evidence: Evidence, page: Page) -> dict[str, str]:
     """What residua writes at each figure of this job, pictures' captions included."""
-    texts = _drawn(html)
+    texts = drawn(html)
     for name in page.figures:
         start, _, index = name.rpartition("/")
         if start == f"{key}/gallery" and index.isdigit() and int(index) < len(evidence.paths):
@@ -114,64 +91,10 @@ def _expected_texts(key: str, html: str, evidence: Evidence, page: Page) -> dict
     return texts
 
 
-def _drawn(html: str) -> dict[str, str]:
-    return {name: values[0] for name, values in read_text(html).figures.items()}
-
-
-def _texts(
-    page: Page, expected: dict[str, str], titles: dict[str, str], *, is_older: bool
-) -> Iterator[VerifiedNumber]:
-    """The figures as they are printed: one line for those that agree, one each for those that do
-    not.
-
-    A page of an earlier version says some things in other words. Its sentences are held to their
-    numbers: each has to occur in what today's sentence says.
-    """
-    n_same, unlike = 0, []
-    for name in [*expected, *(name for name in page.figures if name not in expected)]:
-        said, made = page.figures.get(name, [_ABSENT]), expected.get(name, "nothing of residua's")
-        if said == [made]:
-            n_same += 1
-            continue
-        if is_older and name in expected and _numbers(" ".join(said)) <= _numbers(made):
-            n_same += 1
-            continue
-        key, _, rest = name.partition("/")
-        unlike.append(
-            VerifiedNumber(
-                titles.get(key, key),
-                f"printed {rest}",
-                _shorter(" | ".join(said)),
-                _shorter(made),
-                "differs",
-            )
-        )
-    yield VerifiedNumber(
-        "page",
-        "figures as printed",
-        f"{len(expected):,}",
-        f"{n_same:,} the same",
-        "differs" if unlike else "same",
-    )
-    yield from unlike[:_MOST_TEXTS]
-
-
-def _numbers(text: str) -> Counter[str]:
-    return Counter(_NUMBER.findall("" if text == _ABSENT else text))
-
-
 def _of_other_arrays(page: Page, key: str) -> list[str]:
     """The sections of the page whose arrays are not made evidence again."""
     starts = tuple(f"{key}-{name}" for name in _NOT_CARRIED)
     return [name for name in page.sections if name.startswith(starts)]
-
-
-def _foreign(page: Page, sections: list[str]) -> Iterator[VerifiedNumber]:
-    """Each section of the page that residua does not write for these data."""
-    for name in page.sections:
-        if name not in sections:
-            made = "nothing of residua's"
-            yield VerifiedNumber("page", f"section {name}", "present", made, "differs")
 
 
 def _scripts(page: Page) -> VerifiedNumber:
@@ -183,7 +106,3 @@ def _scripts(page: Page) -> VerifiedNumber:
     return VerifiedNumber(
         "page", "scripts", said, f"{foreign} are not of residua {__version__}", "differs"
     )
-
-
-def _shorter(text: str) -> str:
-    return text if len(text) <= 100 else f"{text[:97]}..."

@@ -36,7 +36,7 @@ _BEFORE = "before"
 _PARTS = ("train", "validation", "calibration", "test")
 _TAKEN = ("bundle", "images.csv", "features.npz", "run.json", "learning.json", _BEFORE)
 """What of the parent is kept, so that the last step can be undone."""
-_COPIED = ("training.npz", "check.json")
+_COPIED = ("training.npz", "check.json", "tested.json")
 
 
 def learn_run(
