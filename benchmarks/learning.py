@@ -39,7 +39,7 @@ from residua.thresholds import choose_threshold
 from residua.training.fitting.fit import fit
 from residua.training.fitting.options import make_options
 from residua.training.scoring.engine import see_images
-from residua.training.scoring.head_weight import are_fewer
+from residua.training.scoring.head_weight import net_found
 from residua.training.scoring.learned_score import LearnedScorer, Learning, Seen
 from tile_protocols import grouped, load_tiles
 
@@ -202,14 +202,16 @@ def taught(
     wide = learnt("wide")
     if wide[1].head is None or not wide[1].head.weight:
         return wide[:2]
-    without = learnt(None)
-    of_rows, before = torch.from_numpy(named[rows]), without[1].defects > without[2]
-    for head in ("wide", "narrow"):  # as `learn` asks at the threshold
-        scorer, learning, least = wide if head == "wide" else learnt("narrow")
-        flags = (scores > least for scores in (learning.defects, learning.unraised))
-        if not any(are_fewer(after, before, of_rows) for after in flags):
-            return scorer, learning
-    return without[:2]
+    best = without = learnt(None)
+    of_rows, most = torch.from_numpy(named[rows]), 0.0
+    before = without[1].defects > without[2]
+    for one in (learnt("narrow"), wide):  # as `learn` asks at the threshold
+        _, learning, least = one
+        after, unraised = (scores > least for scores in (learning.defects, learning.unraised))
+        net = net_found(before, after, unraised, of_rows)
+        if learning.head is not None and learning.head.weight and net >= most:
+            best, most = one, net
+    return best[:2]
 
 
 def least_of(calibration: NDArray[Any]) -> float:

@@ -508,13 +508,15 @@ def test_a_head_that_would_miss_more_at_the_threshold_is_dropped(
 ):
     chosen = HeadWeight(1.0, 0.1, 0.0, 0.2, 0.0, 5)
     monkeypatch.setattr(learned_score, "choose_weight", lambda *_: chosen)
-    monkeypatch.setattr(model, "are_fewer", lambda *_: False)
+    monkeypatch.setattr(model, "net_found", lambda *_: 0.1)
     kept = learn_run(finished.path, str(corrections), tmp_path / "kept")
     assert (kept.weight, kept.is_headless) == (1.0, False)
-    monkeypatch.setattr(model, "are_fewer", lambda *_: True)
+    assert any("if the head did not know their kind" in one for one in kept.about_thresholds())
+    monkeypatch.setattr(model, "net_found", lambda *_: -0.1)
     dropped = learn_run(finished.path, str(corrections), tmp_path / "dropped")
     assert (dropped.weight, dropped.is_headless) == (0.0, True)
-    assert "are flagged at the threshold, so it is not used" in dropped.about_defects()
+    assert "would cost more defects than it finds" in dropped.about_defects()
+    assert dropped.unlike == Flagged()
     assert float(load_bundle(tmp_path / "dropped" / "bundle").graph.scorer.weight) == 0
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from residua.training.scoring.head_weight import choose_weight
+from residua.training.scoring.head_weight import choose_weight, net_found
 from residua.training.scoring.learned_score import LearnedScorer, Seen, see
 from residua.training.scoring.scorer import ErrorScorer, ScorerOutput, View
 
@@ -87,6 +87,15 @@ def test_no_normal_image_is_raised_and_without_a_head_no_defect_is():
     without, learning = taught(10, head=None)
     assert (float(without.weight), learning.head.weight) == (0.0, 0.0)
     assert torch.equal(learning.defects, learning.unraised)
+
+
+def test_what_other_kinds_lose_is_weighed_against_what_a_head_finds():
+    before, after, none = torch.arange(15) < 3, torch.arange(15) < 11, torch.zeros(15).bool()
+    alone = torch.arange(15)
+    assert net_found(before, after, none, alone) == pytest.approx((8 - 3) / 15)
+    assert net_found(before, torch.arange(15) < 5, none, alone) < 0
+    of_parts = torch.arange(15).clamp(min=10)
+    assert net_found(before, after, before, of_parts) == pytest.approx(8 / 55)
 
 
 def test_views_of_one_defect_count_once():

@@ -25,7 +25,7 @@ from residua.thresholds.false_alarms import FalseAlarms
 from residua.thresholds.fixed import Fixed
 from residua.training.bundle import Bundle, BundleConfig, check_fits
 from residua.training.scoring.graph import InferenceGraph, lay_out
-from residua.training.scoring.head_weight import are_fewer
+from residua.training.scoring.head_weight import net_found
 from residua.training.scoring.learned_score import LearnedScorer, Learning, Seen
 
 _FEWEST_HELD_OUT = 20  # normal images that no threshold needs; with fewer, calibration lends half
@@ -41,8 +41,8 @@ class LearntModel:
     (n_corrections, 2); ``lent`` are the hashes of calibration images that became normals to learn
     beside. ``at_threshold`` counts images and which of them are flagged before and after: the
     labelled ``anomalies`` of calibration, corrected ``defects`` and ``alarms``, each left out in
-    turn, and held-out ``normals``. ``is_headless`` tells that a head was dropped for what it would
-    miss.
+    turn, the defects as if ``unlike`` any that the head knows, and held-out ``normals``.
+    ``is_headless`` tells that a head was dropped for what it would miss.
     """
 
     bundle: Bundle
@@ -147,6 +147,11 @@ def learn_model(
             _last(learning.defects, n_bad),
             is_new[~is_good],
         ),
+        "unlike": (
+            scores_before.numpy()[~is_good],
+            _last(learning.unraised, n_bad),
+            is_new[~is_good] & bool(scorer.weight > 0),
+        ),
         "alarms": (
             scores_before.numpy()[is_alarm],
             _last(learning.good, n_alarms),
@@ -196,25 +201,26 @@ class _Lesson:
         return tuple(sorted(name for name, some in groups.items() if name and len(some) > 1))
 
     def best(self) -> tuple[_Version, bool]:
-        """The version with the head that reaches farthest and misses no more; whether none did.
+        """The version whose head finds most at the threshold; whether a head was dropped.
 
-        At the threshold, clearly fewer of the defects left out may not be flagged than without a
-        head, with what it adds to them, and without, as of kinds that it does not know.
+        What counts are defects left out: those found more, less those that would be lost if they
+        were of kinds that the head does not know. A head for which that is a loss is not used.
         """
         wide = self.version("wide")
         if wide.learning.head is None or not wide.learning.head.weight:
             return wide, False
-        without = self.version(None)
-        before = without.learning.defects > without.point.threshold
+        best = without = self.version(None)
         groups = torch.from_numpy(self.taught.of("defect").groups)
-        for one in (wide, self.version("narrow")):
-            flags = (
+        before, most = without.learning.defects > without.point.threshold, 0.0
+        for one in (self.version("narrow"), wide):
+            after, unraised = (
                 scores > one.point.threshold
                 for scores in (one.learning.defects, one.learning.unraised)
             )
-            if not any(are_fewer(after, before, groups) for after in flags):
-                return one, not (one.learning.head and one.learning.head.weight)
-        return without, True
+            net = net_found(before, after, unraised, groups)
+            if one.learning.head and one.learning.head.weight and net >= most:
+                best, most = one, net
+        return best, best is without
 
     def version(self, head: Literal["wide", "narrow"] | None) -> _Version:
         """A scorer that has learnt, with its threshold."""

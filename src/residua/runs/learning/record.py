@@ -50,7 +50,8 @@ class LearningRecord(Record):
     alarm and lower their likes. ``lent`` calibration images were taken as normals to learn beside.
     What is flagged at the threshold, before and after: labelled ``anomalies`` in calibration, which
     taught nothing, ``defects`` and ``alarms`` of this step, each left out in turn, and ``normals``
-    that training held out. ``is_headless``: a head would have found fewer defects, and was dropped.
+    that training held out; ``unlike`` are the defects as if of a kind that the head does not know.
+    ``is_headless``: a head would have found fewer defects, and was dropped.
     ``kinds`` are those that it tells now; None where fewer than two defects of any are named.
     ``n_moved`` test images left the test part, ``n_moved_near`` of
     them as near-copies of corrections, and ``n_held`` calibration images count as if they had
@@ -80,6 +81,7 @@ class LearningRecord(Record):
     n_unsearched: int = 0
     anomalies: Flagged = Flagged()
     defects: Flagged = Flagged()
+    unlike: Flagged = Flagged()
     alarms: Flagged = Flagged()
     normals: Flagged = Flagged()
     is_headless: bool = False
@@ -140,8 +142,8 @@ class LearningRecord(Record):
             )
         if self.is_headless:
             return (
-                f"{start}, each left out in turn: with a head for them fewer defects, of their"
-                " kinds or of others, are flagged at the threshold, so it is not used"
+                f"{start}, each left out in turn: at the threshold, a head for them would cost more"
+                " defects than it finds, so it is not used"
             )
         if not self.weight:
             return (
@@ -199,6 +201,7 @@ class LearningRecord(Record):
         """
         named = (
             ("labelled defects, each left out in turn", self.defects),
+            ("the same, if the head did not know their kind", self.unlike),
             ("corrected false alarms, each left out in turn", self.alarms),
             ("labelled anomalies in calibration, which taught nothing", self.anomalies),
             ("good images that training held out", self.normals),
