@@ -152,8 +152,8 @@ def _unit_range(array: NDArray[Any], name: str, problems: Problems) -> NDArray[n
         return problems.instead(
             np.zeros((0, *array.shape[1:]), np.float32),
             f"float {name} must lie in [0, 1]",
-            f"values in [{low:.4g}, {high:.4g}]",
-            "Divide by 255" if 1.5 < high <= 255 and low >= 0 else "Clip or rescale them",
+            f"values in [{low:.9g}, {high:.9g}]",
+            "Divide by 255" if 16 < high <= 255 and low >= 0 else "Clip or rescale them",
             RangeError,
         )
     return array.astype(np.float32, copy=False)

@@ -15,6 +15,7 @@ from PIL import Image
 from residua.errors import ImageError, RangeError, SourceError
 from residua.images import ImageSet, load_images
 from residua.images.decoding import decode
+from residua.images.loading import as_image_set
 from residua.images.reading import Reading, recognised_bits
 
 tifffile = pytest.importorskip("tifffile")
@@ -361,6 +362,17 @@ def test_a_dark_batch_is_read_as_the_first_was_and_another_scale_is_refused(tmp_
     bright = folder_of(tmp_path / "bright", [TWELVE * 16] * 4)
     with pytest.raises(SourceError, match=r"from 0 to 65,520, where 12 bits hold 0 to 4,095"):
         load_images(bright, reading=first.reading)
+
+
+def test_a_model_of_bytes_reads_a_wide_image_alike_alone_and_among_others():
+    """The scale is not guessed from those that come with it."""
+    rows = np.stack([TWELVE] * 20)
+    alone = as_image_set(rows[:1], reading=Reading())
+    with pytest.raises(SourceError, match="--bits 12"):
+        as_image_set(rows, reading=Reading())
+    bright = as_image_set(np.concatenate([rows, rows * 15]), reading=Reading())
+    assert np.array_equal(np.asarray(bright[0]), np.asarray(alone[0]))
+    assert float(np.max(alone[0])) == pytest.approx(4095 / 65535)
 
 
 def test_bits_of_bytes_and_bits_that_are_none(tmp_path):

@@ -170,6 +170,28 @@ def test_a_loader_is_read_through_its_data_set_in_order(pixels, tensors):
     )
     check(load_images(own), pixels)
 
+    check(load_images(torch.utils.data.DataLoader(data, batch_size=5, collate_fn=list)), pixels)
+    some = torch.utils.data.BatchSampler(range(4), 2, drop_last=False)
+    assert len(load_images(torch.utils.data.DataLoader(data, batch_sampler=some))) == 4
+
+    def drawn(sampler):
+        return torch.utils.data.DataLoader(data, batch_size=5, sampler=sampler)
+
+    samplers = torch.utils.data
+    for sampler in (
+        samplers.SubsetRandomSampler(range(N)),
+        samplers.WeightedRandomSampler(torch.ones(N), N),
+        samplers.RandomSampler(data, replacement=True),
+        samplers.RandomSampler(data, num_samples=2),
+    ):
+        with pytest.raises(SourceError, match="which score is whose"):
+            load_images(drawn(sampler))
+    assert len(load_images(drawn(samplers.SequentialSampler(range(3))))) == 3
+    batches = samplers.BatchSampler(samplers.SubsetRandomSampler(range(N)), 2, drop_last=False)
+    for made in ({"shuffle": True, "collate_fn": list}, {"batch_sampler": batches}):
+        with pytest.raises(SourceError, match="which score is whose"):
+            load_images(samplers.DataLoader(data, **made))
+
     class Stream(torch.utils.data.IterableDataset):
         def __iter__(self):
             yield from data.items

@@ -222,6 +222,9 @@ def test_a_policy_for_batches_decides_about_blocks(finished, line, options):
         decision = rule.decide(reference, block.p_value.to_numpy())
         assert block.anomalous.tolist() == (block.score > decision.threshold).tolist()
     assert status["n_flagged"] == table.anomalous.sum() > 0
+    share = status["flagged_share_lately"]
+    assert share["value"] == table.anomalous.mean()
+    assert share["n"] == len(table)
 
 
 def flagging(finished, line, options, **more):

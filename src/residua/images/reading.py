@@ -139,10 +139,11 @@ class ReadingTally:
         >>> ReadingTally(n_wide=20, highest=40710).settle(Reading())[0].bits
         16
         """
-        if model and told.bits is not None and self.n_wide:
-            self._check_scale(told.bits, where)
-        made = []
         bits: int | None = told.bits
+        if model and self.n_wide:  # a guess from these images would depend on how many they are
+            bits = 16 if bits is None else bits
+            self._check_scale(bits, where)
+        made = []
         ground: Ground | None = told.ground
         if bits is None and self.n_wide:
             bits = recognised_bits(self.highest, self.n_wide)

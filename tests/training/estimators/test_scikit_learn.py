@@ -142,6 +142,7 @@ def test_a_detector_leaves_anomalies_out_of_fit_counts_them_and_scores_all(label
     assert made.notes_[0].startswith(f"{anomalous.sum()} images with other labels were left out")
     assert np.array_equal(made.anomaly_scores(images), plain.anomaly_scores(images))
     assert made.score(images, y) == roc_auc_score(anomalous, made.anomaly_scores(images))
+    assert np.array_equal(OneClassDetector("pca").fit_predict(images, y), plain.predict(images))
 
 
 def test_a_detector_is_evaluated_by_labels_of_scikit_learn(labelled):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from residua._check import fault
+from residua.errors import SourceError
 from residua.images.listing import Listing, Options
 from residua.images.objects import sequences
 from residua.images.objects.items import in_memory, list_items
@@ -21,9 +23,15 @@ def read(thing: Any, options: Options) -> Listing:
     """All images of the data set, in its own order and read as they are needed.
 
     Batches are kept in memory where the loader collates or samples by rules of its own.
+
+    Raises
+    ------
+    SourceError
+        If those batches are drawn at random: nobody could say which score is whose.
     """
     sampler = type(thing.sampler).__name__
-    if sampler in _IN_ORDER and thing.collate_fn.__module__.startswith("torch.utils.data"):
+    is_torchs = thing.collate_fn.__module__.startswith("torch.utils.data")
+    if is_torchs and sampler in _IN_ORDER and _takes_all(thing):
         listing = sequences.read(thing.dataset, options)
         shuffled = (
             ["the loader shuffles: images are in the order of its data set"]
@@ -31,8 +39,28 @@ def read(thing: Any, options: Options) -> Listing:
             else []
         )
         return replace(listing, notes=[*listing.notes, *shuffled])
+    batches = getattr(thing, "batch_sampler", None)
+    drawn = type(getattr(batches, "sampler", thing.sampler)).__name__
+    if "Random" in drawn or getattr(thing.sampler, "shuffle", False):
+        raise fault(
+            "load_images: a DataLoader",
+            "must have an order, so that it is known which score is whose",
+            f"one that draws by {drawn} in batches of its own",
+            "Pass its dataset, or a Subset of it, which are read in order",
+            SourceError,
+        )
     mend = "Pass the loader's dataset, which is read as needed"
     items = in_memory(thing, options, "the DataLoader", mend)
     return list_items(
         "DataLoader", len(items), items.__getitem__, options, name="item", check_twice=False
+    )
+
+
+def _takes_all(loader: Any) -> bool:
+    """Whether its sampler, in batches of torch's own kind, draws each item of the data set once."""
+    sampler, batches = loader.sampler, getattr(loader, "batch_sampler", None)
+    return (
+        len(sampler) == len(loader.dataset)
+        and not getattr(sampler, "replacement", False)
+        and (batches is None or getattr(batches, "sampler", None) is sampler)
     )

@@ -246,13 +246,13 @@ def _canonical(array: NDArray[Any], where: str) -> NDArray[Any]:
         return array if array.dtype in (np.uint8, np.uint16) else array.astype(np.int32)
     low, high = float(array.min()), float(array.max())
     if not (low >= 0 and high <= 1):  # written so that NaN is refused too
-        mend = "Divide them by 255" if low >= 0 and 1.5 < high <= 255 else "Rescale them"
+        mend = "Divide them by 255" if low >= 0 and 16 < high <= 255 else "Clip or rescale them"
         if low < 0:
             mend = "Leave out a transform such as Normalize; the model scales images itself"
         raise fault(
             where,
             "floats must lie in [0, 1]",
-            f"values in [{low:.4g}, {high:.4g}]",
+            f"values in [{low:.9g}, {high:.9g}]",
             mend,
             RangeError,
         )
@@ -328,7 +328,9 @@ def in_memory(found: Any, options: Options, what: str, mend: str) -> list[Item]:
     items: list[Item] = []
     n_bytes = 0
     for value in found:
-        for item in _unbatched(item_of(value, f"load_images: {what}: item {len(items)}")):
+        where = f"load_images: {what}: item {len(items)}"
+        rows = value if isinstance(value, list) and all(map(_is_item, value)) else [value]
+        for item in (one for row in rows for one in _unbatched(item_of(row, where))):
             items.append(item)
             n_bytes += 0 if isinstance(item.image, Image.Image) else array_of(item.image).nbytes
         if n_bytes > options.array_limit:
@@ -368,6 +370,11 @@ def _unbatched(item: Item) -> list[Item]:
         )
         for row in range(n)
     ]
+
+
+def _is_item(value: Any) -> bool:
+    """Whether it is a whole item with its label, one of a batch that was not collated."""
+    return isinstance(value, (tuple, Mapping))
 
 
 def _is_encoded(value: Mapping[Any, Any]) -> bool:

@@ -175,7 +175,8 @@ class Watch:
             row["time"] = datetime.now(UTC).isoformat(timespec="milliseconds")
             mark = before[name]
             if mark is not None:
-                self.lately.append([time.time() - mark[1] / 1e9, float(row["anomalous"] is True)])
+                age, is_flagged = time.time() - mark[1] / 1e9, row["anomalous"] is True
+                self.lately.append([age, float(is_flagged), row["n"]])
             rows.append(row)
         del self.lately[:-_LATELY]
         return rows
@@ -212,6 +213,8 @@ class Watch:
                 if not row["anomalous"]:
                     fresh.append(row)
                 row["anomalous"], row["threshold"] = True, decision.threshold
+        flagged = {row["n"] for row in fresh}
+        self.lately = [[age, float(was or n in flagged), n] for age, was, n in self.lately]
         return fresh
 
     def _close_block(self, *, is_last: bool = False) -> None:
@@ -302,8 +305,8 @@ class Watch:
 
     def status(self) -> dict[str, Any]:
         """What is told of the watch, as JSON values."""
-        flags = [flag for _, flag in self.lately]
-        seconds = sorted(age for age, _ in self.lately)
+        flags = [flag for _, flag, _ in self.lately]
+        seconds = sorted(age for age, _, _ in self.lately)
         share = rate_interval(int(sum(flags)), len(flags)) if flags else None
         return {
             "run": str(self.run),

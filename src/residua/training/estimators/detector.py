@@ -229,6 +229,13 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
         """
         return np.where(self._scored(X).anomalous, -1, 1)
 
+    def fit_predict(self, X: Any, y: Any = None, **fit: Any) -> NDArray[np.int64]:
+        """`fit`, and then `predict` of the same images, int (n_images,).
+
+        scikit-learn's own would leave `y` out, and train on the anomalous images.
+        """
+        return self.fit(X, y, **fit).predict(X)
+
     def p_values(self, X: Any) -> NDArray[np.float64]:
         """How often a normal image scores at least so high, (n_images,) in (0, 1]; small =
         anomalous. See `residua.thresholds.conformal_p_values`.
