@@ -17,6 +17,7 @@ from PIL import Image
 from residua.engines.kinds import KINDS
 from residua.errors import InputError, LabelError, OutputError
 from residua.images import load_images
+from residua.images.region import Region
 from residua.images.tiling import Tiling
 from residua.runs.compare import compare_runs
 from residua.runs.engines import export_run
@@ -93,10 +94,29 @@ def test_a_reconstructor_stores_no_features(source, tmp_path):
         learn_run(run.path, str(source), tmp_path / "run2")
 
 
-def test_a_model_that_sees_parts_of_images_cannot_learn(finished):
+def test_a_model_that_sees_tiles_cannot_learn(finished):
     config = load_bundle(finished.bundle).config.model_copy(update={"tiling": Tiling()})
-    with pytest.raises(InputError, match="must see whole images"):
+    with pytest.raises(InputError, match="sees tiles: after learning another tile"):
         check_learns(config)
+
+
+def test_a_model_that_sees_a_region_learns_from_what_lies_in_it(source, tmp_path):
+    inside = np.ones((12, 12), np.uint8)
+    inside[:, 0] = 0
+    run = fit_run(options(source, region=Region.of_mask(inside)), tmp_path / "run")
+    for kind in ("corner", "noise"):
+        (tmp_path / "said" / "defect" / kind).mkdir(parents=True)
+    for n in range(3):
+        shutil.copy(source / f"bad/{n:03d}.png", tmp_path / "said" / "defect" / "corner")
+        add_image(tmp_path / "said" / "defect" / "noise" / f"{n}.png", n)
+    learn_run(run.path, str(tmp_path / "said"), tmp_path / "run2")
+    learnt = TrainedRun(tmp_path / "run2")
+    recorded, bundle = learnt.read_images("path", "part"), load_bundle(learnt.bundle)
+    held = recorded["path"][recorded["part"] == "calibration"]
+    images = load_images(str(source))
+    scored = score_set(bundle, images[np.flatnonzero(np.isin(images.paths, held))])
+    assert np.allclose(np.sort(scored.score), np.sort(bundle.calibration_scores), atol=1e-5)
+    assert scored.probabilities.shape == (len(held), 3)
 
 
 def test_corrected_test_images_are_test_no_longer_and_calibration_stays_whole(

@@ -31,6 +31,7 @@ class _Gathered:
     columns: dict[str, list[np.float32]] = field(default_factory=dict)
     map: Stitched | None = None
     rebuilt: Stitched | None = None
+    probabilities: NDArray[np.float32] | None = None
 
 
 class TiledEngine:
@@ -84,6 +85,11 @@ class TiledEngine:
                 if reconstructions
                 else None
             ),
+            (
+                np.stack([one.probabilities for one in each if one.probabilities is not None])
+                if each[0].probabilities is not None
+                else None
+            ),
         )
 
     def tile_scores(self, images: ImageSet) -> NDArray[np.float32]:
@@ -123,6 +129,8 @@ class TiledEngine:
         one.scores[place] = found.score[at]
         for name, values in found.columns.items():
             one.columns.setdefault(name, []).append(values[at])
+        if found.probabilities is not None:  # only a region has any: tiles learn no kinds
+            one.probabilities = found.probabilities[at]
         if found.maps is not None:
             one.map = one.map or Stitched(framing, height, width)
             one.map.add(place, framing.within(found.maps[at], height, width, place))

@@ -49,7 +49,8 @@ class StoredFeatures:
     @classmethod
     def of_images(cls, bundle: Bundle, images: ImageSet, part: str) -> StoredFeatures:
         """Those of `images`, computed by the model's graph."""
-        seen = see_images(bundle.graph, images, batch_size=bundle.config.batch_size)
+        cut = bundle.config.framing.cut_all(images)  # the box around a region
+        seen = see_images(bundle.graph, cut, batch_size=bundle.config.batch_size)
         codes = images.group_codes
         groups = np.arange(len(images)) if codes is None else codes
         parts = np.full(len(images), part, object)
@@ -177,9 +178,9 @@ def keep_features(
 ) -> None:
     """Compute and store the features of a detector's fit, unless they would take too much.
 
-    A detector that sees tiles or a region cannot learn yet, so nothing is stored of it.
+    A detector that sees tiles cannot learn, so nothing is stored of it.
     """
-    if bundle.config.job != "detect" or bundle.config.is_framed:
+    if bundle.config.job != "detect" or bundle.config.tiling is not None:
         return
     calibration = parts.get("calibration")
     if calibration is not None and len(calibration):

@@ -281,7 +281,7 @@ def check_learns(config: BundleConfig) -> OperatingPoint:
     Raises
     ------
     InputError
-        If it is no detector, or sees parts of images.
+        If it is no detector, or sees tiles.
     """
     point = config.operating_point
     if config.job != "detect" or point is None:
@@ -289,10 +289,11 @@ def check_learns(config: BundleConfig) -> OperatingPoint:
             f"learn: the model must be a detector with a threshold. Got the job {config.job}. Fit"
             " with --job detect."
         )
-    if config.is_framed:
+    if config.tiling is not None:
         raise InputError(
-            "learn: the model must see whole images. This one sees tiles, or a region, and cannot"
-            " learn yet. Fit without --tiles and --region."
+            "learn: the model must see an image, or a region of it, as one picture. This one sees"
+            " tiles: after learning another tile of an image may score highest, so no threshold"
+            " could be promised by what is stored. Fit without --tiles."
         )
     return point
 
