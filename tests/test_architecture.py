@@ -331,6 +331,12 @@ def test_no_module_is_too_long_to_read():
     assert {name: n for name, n in lengths.items() if n > LONGEST_MODULE} == {}
 
 
+def test_no_two_files_of_tests_have_one_name():
+    """pytest would collect none of them."""
+    names = sorted(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert names == sorted(set(names))
+
+
 def test_no_module_is_a_drawer_for_everything():
     drawers = {"utils", "util", "helpers", "helper", "misc", "common", "tools"}
     assert [name for name in modules() if name.rsplit(".", 1)[-1] in drawers] == []

@@ -42,6 +42,7 @@ def test_options_come_from_a_file_and_typed_ones_win(tmp_path):
         ("epoch = 3", "Got 'epoch'. Did you mean epochs?"),
         ("[training]\nepochs = 3", "Got 'training'"),
         ("epochs = [1, 2]", "the value of epochs must be one word, number"),
+        ("latent = true", "latent must be a number or a word. Got true"),
         ("epochs: 3", "must be TOML"),
     ],
 )

@@ -304,6 +304,15 @@ def test_a_state_that_is_no_database_is_told(finished, line, options):
         watch_run(finished.path, str(line), options())
 
 
+def test_images_that_cannot_be_read_are_in_no_share_of_flagged_ones(finished, tmp_path, options):
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    status = watch_run(finished.path, str(tmp_path), options(every="1h"))
+    assert (status["n_images"], status["n_unreadable"]) == (1, 1)
+    assert status["flagged_share_lately"] is None
+    (page,) = options().out.with_name("table.reports").glob("*.html")
+    assert "no image was scored" in page.read_text()
+
+
 def test_each_period_gets_a_report_of_its_images(finished, line, options, monkeypatch):
     noon = 1_700_000_000 // 3600 * 3600.0
     now = [noon + 60]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 from scipy.stats import false_discovery_control, kstest
 
-from residua.errors import PolicyError, ShapeError
+from residua.errors import InputError, PolicyError, ShapeError
 from residua.thresholds import (
     PValues,
     batch_policy,
@@ -64,6 +64,11 @@ def test_images_of_one_group_counted_as_images_would_break_the_promise():
         return conformal_p_values(scores[-1:], scores[:-20])[0]
 
     assert (simulated(as_images, n_repeats=1000) <= 0.05).mean() > 0.08
+
+
+def test_a_promise_that_there_is_not_is_refused():
+    with pytest.raises(InputError, match="promise must be one of new-groups, known-groups"):
+        conformal_p_values([1.0], [1.0, 2.0], groups=["a", "a"], promise="new_groups")
 
 
 def test_a_missing_score_has_no_p_value_and_one_in_calibration_counts_as_the_highest():

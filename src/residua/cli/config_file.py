@@ -28,8 +28,17 @@ _MOST_BYTES = 1 << 20
 def _read_config(ctx: typer.Context, path: Path | None) -> Path | None:
     """Take the options of the file for those that are not typed."""
     if path is not None and not ctx.resilient_parsing:
-        known = [str(one.name) for one in ctx.command.params if one.name not in ("help", "config")]
-        ctx.default_map = {**(ctx.default_map or {}), **options_of_file(path, known)}
+        params = [one for one in ctx.command.params if one.name not in ("help", "config")]
+        known = [str(one.name) for one in params]
+        flags = {one.name for one in params if getattr(one, "is_flag", False)}
+        given = options_of_file(path, known)
+        for name, value in given.items():
+            if isinstance(value, bool) and name not in flags:
+                raise InputError(
+                    f"{path}: {name.replace('_', '-')} must be a number or a word. Got"
+                    f" {str(value).lower()}. Correct it, or leave it out."
+                )
+        ctx.default_map = {**(ctx.default_map or {}), **given}
     return path
 
 

@@ -156,6 +156,8 @@ class RunLogger:
         self._training = 1
         self._note: Path | None = None
         if not isinstance(logger, str):
+            if not hasattr(logger, "log_metrics"):
+                find_logger(logger)
             self.logger = logger
             self._kind = next(
                 (one for one in LOGGERS.values() if one.lightning == type(logger).__name__), None
@@ -267,7 +269,7 @@ def logging_to(
             logged.end(is_failed=True)
 
 
-def find_logger(name: str) -> LoggerKind:
+def find_logger(name: Any) -> LoggerKind:
     """The logger of that name.
 
     Examples
@@ -275,7 +277,7 @@ def find_logger(name: str) -> LoggerKind:
     >>> find_logger("mlflow").lightning
     'MLFlowLogger'
     """
-    if name not in LOGGERS:
+    if not isinstance(name, str) or name not in LOGGERS:
         raise InputError(
             f"logger: must be one of {', '.join(LOGGERS)}, or a logger of Lightning. Got {name!r}."
             " Choose one of them."

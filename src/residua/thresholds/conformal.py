@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from residua._check import Problems, as_scores
-from residua.errors import ShapeError
+from residua.errors import InputError, ShapeError
 from residua.metrics.groups import Groups
 from residua.thresholds.calibration import Promised
 
@@ -126,6 +126,8 @@ def conformal_p_values(
     ------
     ShapeError
         Without calibration scores.
+    InputError
+        If there is no such promise.
 
     Examples
     --------
@@ -142,6 +144,13 @@ def conformal_p_values(
             "none",
             "Pass scores of images that were held out",
             ShapeError,
+        )
+    if promise not in get_args(Promised):
+        problems.add(
+            f"promise must be one of {', '.join(get_args(Promised))}",
+            repr(promise),
+            "Correct it",
+            InputError,
         )
     problems.raise_any()
     return PValues.of(known, groups, promise)(scores, seed=seed)

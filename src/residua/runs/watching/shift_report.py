@@ -91,7 +91,9 @@ class ShiftReports:
     def _page(self, report: dict[str, Any], alarms: list[dict[str, Any]]) -> str:
         share, looks = report["flagged_share"], report["looks"]
         title = f"{report['from'][:16]} to {report['to'][:16]} UTC"
-        bounds = f"{share['value']:.2%} [{share['low']:.2%}, {share['high']:.2%}]"
+        bounds = "none, because no image was scored"
+        if share is not None:
+            bounds = f"{share['value']:.2%} [{share['low']:.2%}, {share['high']:.2%}]"
         told = element("p", "No change was found in this period.")
         changes: list[Any] = [
             join(

@@ -174,7 +174,7 @@ class Watch:
             row |= {"n": self.store.n_images + len(rows) + 1, "path": name}
             row["time"] = datetime.now(UTC).isoformat(timespec="milliseconds")
             mark = before[name]
-            if mark is not None:
+            if mark is not None and row["score"] is not None:
                 age, is_flagged = time.time() - mark[1] / 1e9, row["anomalous"] is True
                 self.lately.append([age, float(is_flagged), row["n"]])
             rows.append(row)

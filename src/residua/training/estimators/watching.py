@@ -31,7 +31,8 @@ class Watching:
     @contextmanager
     def session(self) -> Iterator[tuple[FitSession, RunLogger | None]]:
         """A session of a fit that is watched, and the logger that was made."""
-        wrong = [one for one in self.callbacks if not callable(one)]
+        callbacks = [self.callbacks] if callable(self.callbacks) else list(self.callbacks)
+        wrong = [one for one in callbacks if not callable(one)]
         if wrong:
             raise InputError(
                 f"fit: callbacks must be callables that take an Epoch. Got {wrong[0]!r}. Pass"
@@ -42,7 +43,7 @@ class Watching:
         def on_epoch(epoch: Epoch) -> bool:
             if logged is not None:
                 logged.on_epoch(epoch)
-            said = [bool(callback(epoch)) for callback in self.callbacks]  # each is told
+            said = [bool(callback(epoch)) for callback in callbacks]  # each is told
             return any(said)
 
         is_done = False

@@ -116,7 +116,12 @@ def test_a_callback_must_be_callable_and_a_logger_known(small):
         detector().fit(small[0], callbacks=["note"])
     with pytest.raises(InputError, match=r"csv, tensorboard, mlflow, wandb.* Got 'tensorbord'"):
         detector().fit(small[0], logger="tensorbord")
+    with pytest.raises(InputError, match=r"or a logger of Lightning\. Got True"):
+        detector().fit(small[0], logger=True)
     assert not Path("logs").exists()
+    told = []
+    detector().fit(small[0], callbacks=told.append)  # one alone
+    assert told
 
 
 def test_a_missing_package_is_said_before_the_work(small, monkeypatch):
