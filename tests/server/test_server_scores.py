@@ -16,6 +16,7 @@ from PIL import Image
 
 from residua.engines import Scores
 from residua.runs.fit import fit_run
+from residua.runs.learning.learn import learn_run
 from residua.runs.score import score_run
 from residua.server import load_model
 from runs import options
@@ -274,6 +275,27 @@ def test_a_classifier_answers_with_the_probabilities_that_score_writes(
             assert answer["decision"].startswith(f"{row['predicted']}: probability 0.")
             for name, chance in answer["probabilities"].items():
                 assert np.float32(chance) == np.float32(row[f"p[{name}]"])
+
+
+def test_a_detector_that_knows_kinds_answers_with_what_score_writes(run, tmp_path):
+    bad = sorted((run.parent / "parts" / "bad").iterdir())
+    for kind, some in (("corner", bad[:3]), ("other", bad[3:6])):
+        (tmp_path / "said" / "defect" / kind).mkdir(parents=True)
+        for path in some:
+            shutil.copy(path, tmp_path / "said" / "defect" / kind)
+    learn_run(run, str(tmp_path / "said"), tmp_path / "run2")
+    score_run(tmp_path / "run2", str(run.parent / "parts"), tmp_path / "scores.csv")
+    with open(tmp_path / "scores.csv", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    asked = [rows[0], next(row for row in rows if row["kind"]), rows[-1]]
+    with asking(load_model(tmp_path / "run2")) as client:
+        for row in asked:
+            data = (run.parent / "parts" / row["path"]).read_bytes()
+            answer = client.post("/v1/score", content=data, headers=BINARY).json()
+            assert (answer["kind"] or "") == row["kind"]
+            assert answer["predicted"] is None
+            assert np.float32(answer["probabilities"]["corner"]) == np.float32(row["p[corner]"])
+            assert ("probability 0." in answer["decision"]) == bool(row["kind"])
 
 
 def test_an_exported_engine_serves_the_scores_that_residua_score_writes_with_it(

@@ -106,7 +106,12 @@ class ImageScore(Record):
     predicted: list[str] | None = Field(
         description="of a classifier: the likeliest class, or the labels that hold"
     )
-    probabilities: dict[str, float] | None = Field(description="of a classifier: each class's")
+    kind: str | None = Field(
+        description="of a flagged image, where the model knows kinds of defects: the likeliest"
+    )
+    probabilities: dict[str, float] | None = Field(
+        description="each class's of a classifier; each kind's where the model knows kinds"
+    )
     findings: list[Finding]
     image: ImageFacts
     pictures: Pictures | None

@@ -32,7 +32,7 @@ class ImageResult:
 
     `error_map` (h, w) at its own resolution, `reconstruction` (h, w, c) at the network's.
 
-    `probabilities` (n_classes,) of a classifier.
+    `probabilities` (n_columns,) of classes or of kinds of defects.
     """
 
     score: np.float32

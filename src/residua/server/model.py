@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua._version import __version__
+from residua.engines.interface import NONE, kinds_of
 from residua.errors import ImageError, PixelLimitError
 from residua.findings import find_unlike_calibration
 from residua.images.decoding import FORMATS, DecodedImage, decode, sniff
@@ -113,7 +114,9 @@ class ServedModel:
                 n_below=int(np.searchsorted(self.normals, scored.score, side="left")),
             )
         chances = self._chances(scored)
-        predicted = None if chances is None else self._predicted(chances)
+        of_classes = None if self.facts.classes is None else chances
+        predicted = None if of_classes is None else self._predicted(of_classes)
+        kind = self._kind(scored) if anomalous else None
         return ImageScore(
             score=score,
             threshold=None if point is None else point.threshold,
@@ -126,12 +129,14 @@ class ServedModel:
             policy=None if point is None else point.policy,
             decision=(
                 _words(score, None if point is None else point.threshold, anomalous, rank)
-                if chances is None or predicted is None
-                else _class_words(chances, predicted)
+                + ("" if kind is None or chances is None else f" {_kind_words(chances, kind)}")
+                if of_classes is None or predicted is None
+                else _class_words(of_classes, predicted)
             ),
             rank=rank,
             errors={name: _finite(value) for name, value in scored.columns.items()},
             predicted=predicted,
+            kind=kind,
             probabilities=(
                 None if chances is None else {name: float(chance) for name, chance in chances}
             ),
@@ -141,9 +146,14 @@ class ServedModel:
         )
 
     def _chances(self, scored: ImageResult) -> list[tuple[str, np.float32]] | None:
-        if scored.probabilities is None or self.facts.classes is None:
+        if scored.probabilities is None or self.facts.columns is None:
             return None
-        return list(zip(map(str, self.facts.classes), scored.probabilities, strict=True))
+        return list(zip(self.facts.columns, scored.probabilities, strict=True))
+
+    def _kind(self, scored: ImageResult) -> str | None:
+        if scored.probabilities is None or self.facts.kinds is None:
+            return None
+        return kinds_of(scored.probabilities[None], self.facts.kinds)[0]
 
     def _predicted(self, chances: list[tuple[str, np.float32]]) -> list[str]:
         if self.facts.multilabel:
@@ -244,6 +254,11 @@ def _class_words(chances: list[tuple[str, np.float32]], predicted: list[str]) ->
         + ", ".join(f"probability {chance_of[name]:.3f}" for name in predicted)
         + "."
     )
+
+
+def _kind_words(chances: list[tuple[str, np.float32]], kind: str) -> str:
+    known = "None of the kinds known" if kind == NONE else f"Kind {kind}"
+    return f"{known}: probability {dict(chances)[kind]:.3f}."
 
 
 def _rank_words(rank: Rank) -> str:
