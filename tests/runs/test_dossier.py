@@ -108,6 +108,7 @@ def test_images_are_known_by_their_pixels_whoever_judged_them(run, criteria, sou
 
 def test_an_evaluation_from_before_evaluations_were_recorded_counts(copy, criteria):
     (copy / "tested.json").unlink()
+    assert any("no record of when" in one for one in make_dossier(copy).broken)
     (copy / "acceptance.json").unlink()
     with pytest.raises(GateError, match=r"evaluation\.json"):
         accept_run(copy, criteria)

@@ -16,8 +16,18 @@ def dossier(
         Path | None,
         typer.Option(
             "--out",
+            "--html",
             metavar="FILE",
-            help="The HTML file to write; the JSON goes beside it. Default: dossier.html in RUN.",
+            help="The HTML file to write. Default: dossier.html in RUN.",
+            show_default=False,
+        ),
+    ] = None,
+    json: Annotated[
+        Path | None,
+        typer.Option(
+            "--json",
+            metavar="FILE",
+            help="The JSON file to write. Default: beside the HTML file.",
             show_default=False,
         ),
     ] = None,
@@ -39,15 +49,15 @@ def dossier(
     from residua.runs.dossier import write_dossier
 
     target = out or run / "dossier.html"
-    check_targets(target)
-    html, json, made = write_dossier(run, target)
+    check_targets(target, json)
+    html, data, made = write_dossier(run, target, json)
     if not quiet:
         say(f"Acceptance criteria: {made.word}.")
         for line in made.because:
             say(f"  {line}")
         for one in made.headings:
             say(f"{one.state:7}{one.title}")
-        say(f"{html}\n{json}")
+        say(f"{html}\n{data}")
     if strict and made.word != "met":
         raise GateError(
             f"{run}: all acceptance criteria must be met with --strict. They are"

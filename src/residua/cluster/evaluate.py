@@ -32,7 +32,7 @@ from residua.images.hashing import in_hex
 from residua.images.shards import Block, Shard
 from residua.metrics.pixel_tally import MOST_EXACT
 from residua.records import with_assumptions
-from residua.runs.evaluate import model_provenance
+from residua.runs.evaluate import keep_of_other, model_provenance
 from residua.runs.job_result import with_findings
 from residua.runs.judgement import Judgement, found_before
 from residua.runs.model import JudgedModel
@@ -139,6 +139,7 @@ def evaluate_on_cluster(
     _check(tally, model.facts.normal, judged_on)
     told = model_provenance(model) | {
         "judged_on": source or f"test part of {origin.source}",
+        "weights_sha256": folder.mark().weights,
         "ranking": ranking,
         "quarantined": tally.n_quarantined,
     }
@@ -170,7 +171,9 @@ def evaluate_on_cluster(
     provenance = evaluation.provenance | {
         "not_applicable": [one.model_dump(mode="json") for one in told_apart]
     }
-    return Judgement(evaluation.model_copy(update={"provenance": provenance}), evidence)
+    judgement = Judgement(evaluation.model_copy(update={"provenance": provenance}), evidence)
+    keep_of_other(folder, judgement, watcher)
+    return judgement
 
 
 def _has_masks(piece: Shard) -> bool:

@@ -44,7 +44,8 @@ _MOST_PARENTS = 100
 _FILES = (
     "run.json", "images.csv", "check.json", "learning.json", "acceptance.json", "tested.json",
     "evaluation.json", "evidence.npz", "accepted/evaluation.json", "accepted/evidence.npz",
-    "bundle/bundle.json", "wrapped.json",
+    "bundle/bundle.json", "bundle/model.safetensors", "wrapped.json",
+    "watch.parquet/.status.json",
 )  # fmt: skip
 
 
@@ -108,11 +109,13 @@ def make_dossier(run: str | Path) -> Dossier:
     )
 
 
-def write_dossier(run: str | Path, out: str | Path) -> tuple[Path, Path, Dossier]:
-    """Write the dossier of a run as HTML to `out`, and as JSON beside it."""
+def write_dossier(
+    run: str | Path, out: str | Path, json: str | Path | None = None
+) -> tuple[Path, Path, Dossier]:
+    """Write the dossier of a run as HTML to `out`, and as JSON to `json` or beside it."""
     html = Path(out)
+    json = html.with_suffix(".json") if json is None else Path(json)
     made = make_dossier(run)
-    json = html.with_suffix(".json")
     write_json(json, made.model_dump(mode="json"))
     write_text(html, dossier_page(made))
     return html, json, made

@@ -107,6 +107,16 @@ class Known:
         """Each time that some of them were judged, the first time first."""
         return looks_at(self.artefacts.tested, self.judged)
 
+    def files(self, *names: str) -> tuple[str, ...]:
+        """Those of the run's files that are there; what was judged lies in a folder of its own
+        where the criteria are for another source.
+        """
+        accepted, there = self.accepted, self.artefacts.files
+        if accepted is not None and accepted.source is not None:
+            own = ("evaluation.json", "evidence.npz")
+            names = tuple(f"accepted/{one}" if one in own else one for one in names)
+        return tuple(one for one in names if one in there)
+
     def part(self, name: str) -> set[bytes]:
         """The hashes of a part of the run."""
         return set(unpacked_digests(self.artefacts.parts.get(name, "")))

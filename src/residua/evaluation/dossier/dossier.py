@@ -126,7 +126,11 @@ def _word(
         if one.holds is False
     ]
     open_ones = [one.title for one in made if one.state == "open"]
-    said = [f"{one.criterion}: {one.state}. {one.figure}." for one in results]
+    why = "; the figure meets it, but the protocol does not hold"
+    said = [
+        f"{one.criterion}: {one.state}{why if one.state != one.by_figure else ''}. {one.figure}."
+        for one in results
+    ]
     if criteria is None:
         said.append("No acceptance criteria were fixed, so nothing can be met.")
     said += broken

@@ -36,7 +36,7 @@ def use(known: Known) -> Heading:
         ("Responsible", told.responsible),
     )
     named = [f"{name}: {text}" for name, text in lines if text]
-    return heading("use", "Intended use", ("acceptance.json",), said=named)
+    return heading("use", "Intended use", known.files("acceptance.json"), said=named)
 
 
 def data(known: Known) -> Heading:
@@ -60,7 +60,7 @@ def data(known: Known) -> Heading:
                 )
             )
     titles = ("Part", "Images", "Labels", "Fingerprint of the pixels")
-    artefacts = ("images.csv", "bundle/bundle.json") if rows else ()
+    artefacts = known.files("images.csv", "bundle/bundle.json") if rows else ()
     said = () if rows else ("The run keeps no list of its images.",)
     return heading(
         "data", "Data and parts", artefacts, said=said, checks=checks, columns=titles, rows=rows
@@ -117,7 +117,7 @@ def sample(known: Known) -> Heading:
     said += [f"By kind: {counted}."] if counted else []
     said += [f"{n_groups:,} groups."] if n_groups else []
     titles = ("Criterion", "Images it takes with no error", "Images judged")
-    files = ("evaluation.json", "evidence.npz")
+    files = known.files("evaluation.json", "evidence.npz")
     return heading(
         "sample", title, files, said=tuple(said), checks=checks, columns=titles, rows=rows
     )
@@ -161,6 +161,7 @@ def figure_checks(known: Known) -> list[Check]:
     point = record.operating_point
     threshold = None if point is None else point.threshold
     same = [one for one in known.looks if one.evaluation == made and one.threshold == threshold]
+    weights = own.files.get("bundle/model.safetensors")
     engine = str(record.provenance.get("engine") or "")
     thresholds = {one.threshold for one in known.looks if one.engine == engine}
     return [
@@ -169,6 +170,13 @@ def figure_checks(known: Known) -> list[Check]:
             bool(same),
             "The stored evaluation has the checksum that was recorded when it was made.",
             "The stored evaluation is not one that was recorded when it was made.",
+        ),
+        check(
+            "weights",
+            None if weights is None else weights == own.weights,
+            "The file of the weights is the one that the bundle names.",
+            "The file of the weights is not the one that the bundle names.",
+            "The run holds no file of weights that residua wrote.",
         ),
         check(
             "model and threshold as tested",
@@ -202,7 +210,7 @@ def figures(known: Known) -> Heading:
     return heading(
         "figures",
         title,
-        ("evaluation.json", "evidence.npz", "tested.json"),
+        known.files("evaluation.json", "evidence.npz", "tested.json"),
         checks=figure_checks(known),
         columns=("Figure", "Value [interval] of images"),
         rows=rows,
@@ -221,7 +229,10 @@ def blind_spots(known: Known) -> Heading:
         said = ("No changes were planted into images of this evaluation.",)
         return heading("blind-spots", title, (), said=said)
     return heading(
-        "blind-spots", title, ("evaluation.json",), said=tuple(one.meaning for one in found)
+        "blind-spots",
+        title,
+        known.files("evaluation.json"),
+        said=tuple(one.meaning for one in found),
     )
 
 
@@ -230,7 +241,14 @@ def limits(known: Known) -> Heading:
     title, record = "Limits of use", known.evaluation
     if record is None:
         return heading("limits", title, (), said=("Nothing was judged yet.",))
-    said = [] if record.verdict is None else [f"Verdict: {record.verdict.word}."]
+    said = (
+        []
+        if record.verdict is None
+        else [
+            f"Verdict: {record.verdict.word}"
+            f"{' to be usable' if record.verdict.word == 'not shown' else ''}."
+        ]
+    )
     said += [] if record.verdict is None else record.verdict.because
     rows = [
         (one.severity, one.code, one.meaning, one.what_to_do)
@@ -240,7 +258,7 @@ def limits(known: Known) -> Heading:
     ]
     titles = ("Severity", "Finding", "What it means", "What to do")
     return heading(
-        "limits", title, ("evaluation.json",), said=tuple(said), columns=titles, rows=rows
+        "limits", title, known.files("evaluation.json"), said=tuple(said), columns=titles, rows=rows
     )
 
 
@@ -258,7 +276,7 @@ def monitoring(known: Known) -> Heading:
         f"Policy: {told.get('policy', '')}",
         *(alarms or (f"No drift was found. {drift.get('promise', '')}",)),
     )
-    return heading("monitoring", title, ("watch.parquet/.status.json",), said=said)
+    return heading("monitoring", title, known.files("watch.parquet/.status.json"), said=said)
 
 
 def versions(known: Known) -> Heading:
@@ -289,7 +307,7 @@ def versions(known: Known) -> Heading:
     return heading(
         "versions",
         "Versions and what changed",
-        ("bundle/bundle.json", "tested.json"),
+        known.files("bundle/bundle.json", "wrapped.json", "learning.json", "tested.json"),
         said=tuple(said),
         columns=titles,
         rows=rows,

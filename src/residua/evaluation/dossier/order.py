@@ -58,7 +58,7 @@ def fixed(known: Known) -> Heading:
     return heading(
         "criteria",
         title,
-        ("acceptance.json", "tested.json"),
+        known.files("acceptance.json", "tested.json"),
         said=words,
         checks=checks,
         columns=titles,
@@ -157,7 +157,7 @@ def independence(known: Known) -> Heading:
     for one in record.findings:
         if one.code in _OF_INDEPENDENCE and one.severity in _SEVERE:
             checks.append(Check(name=f"finding {one.code}", holds=False, said=one.meaning))
-    files = ("images.csv", "evaluation.json", "evidence.npz")
+    files = known.files("images.csv", "evaluation.json", "evidence.npz")
     return heading("independence", title, files, checks=checks)
 
 

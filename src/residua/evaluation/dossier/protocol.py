@@ -109,14 +109,14 @@ def rows_of(digests: Sequence[Digest]) -> NDArray[np.uint8]:
 
 def is_chained(entries: Sequence[TestedEntry]) -> bool:
     """Whether each entry holds the checksum of the one before it."""
-    before = [None, *(one.mark for one in entries[:-1])]
-    return all(one.previous == mark for one, mark in zip(entries, before, strict=True))
+    told = [one.previous for one in entries]
+    return told == [None, *(one.mark for one in entries)][: len(told)]
 
 
 def are_chained(versions: Sequence[Acceptance]) -> bool:
     """Whether each version holds the checksum of the one that it replaces."""
-    before = [None, *(one.mark for one in versions[:-1])]
-    return all(one.replaces == mark for one, mark in zip(versions, before, strict=True))
+    told = [one.replaces for one in versions]
+    return told == [None, *(one.mark for one in versions)][: len(told)]
 
 
 def looks_at(entries: Sequence[TestedEntry], images: Iterable[Digest]) -> list[TestedEntry]:
