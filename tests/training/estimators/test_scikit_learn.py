@@ -145,6 +145,15 @@ def test_a_detector_leaves_anomalies_out_of_fit_counts_them_and_scores_all(label
     assert np.array_equal(OneClassDetector("pca").fit_predict(images, y), plain.predict(images))
 
 
+def test_what_counts_as_normal_without_a_label_that_says_so_is_told(labelled):
+    images, anomalous = labelled
+    some = [None, *anomalous.tolist()[1:]]
+    made = OneClassDetector("pca").fit(images, some)
+    assert "1 is anomalous, 0 normal, 1 without a label too" in made.notes_[0]
+    made = OneClassDetector("pca").fit(load_images(images, labels=anomalous))
+    assert made.notes_[0].startswith("no label was named as normal")
+
+
 def test_a_detector_is_evaluated_by_labels_of_scikit_learn(labelled):
     images, anomalous = labelled
     made = OneClassDetector("pca").fit(images, 1 - 2 * anomalous)

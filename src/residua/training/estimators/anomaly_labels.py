@@ -33,7 +33,7 @@ def read_anomalies(labels: Any, n_images: int, where: str) -> tuple[NDArray[np.b
     Examples
     --------
     >>> read_anomalies([1, 1, -1, None], 4, "fit")
-    (array([False, False,  True, False]), '-1 is anomalous, +1 normal')
+    (array([False, False,  True, False]), '-1 is anomalous, +1 normal, 1 without a label too')
     """
     problems = Problems(where)
     read = as_labels(labels, n_images, name="labels", problems=problems)
@@ -52,4 +52,6 @@ def read_anomalies(labels: Any, n_images: int, where: str) -> tuple[NDArray[np.b
             got = "1 alone, which means both" if known == {1} else few(names)
             raise fault(where, "labels must say what is anomalous", got, _MEND, LabelError)
         anomalous, words = known - set(normal), f"normal is {few(normal)}: {why}"
+    if None in values:
+        words += f", {values.count(None):,} without a label too"
     return np.array([value in anomalous for value in values], np.bool_), words

@@ -193,9 +193,14 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
         left_out += n_left
         held = None if calibration is None else self._images(calibration, reading=train.reading)
         self._fit(normals, held, Watching(verbose, callbacks, logger))
-        if left_out:
-            told = f"{left_out} images with other labels were left out of train"
-            self._keep_notes(told + f" ({words})" * bool(words), *self.notes_)
+        told = []
+        if left_out or "without a label" in words:
+            told = [f"{left_out} images with other labels were left out of train"]
+            told[0] += f" ({words})" * bool(words)
+        elif labels is None and train.labels is not None and train.normal is None:
+            told = ["no label was named as normal, so images of all labels count as normal"]
+        if told:
+            self._keep_notes(*told, *self.notes_)
         return self
 
     def anomaly_scores(self, X: Any) -> NDArray[np.float32]:
