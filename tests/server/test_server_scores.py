@@ -289,6 +289,7 @@ def test_a_detector_that_knows_kinds_answers_with_what_score_writes(run, tmp_pat
         rows = list(csv.DictReader(file))
     asked = [rows[0], next(row for row in rows if row["kind"]), rows[-1]]
     with asking(load_model(tmp_path / "run2")) as client:
+        assert client.get("/v1/model").json()["kinds"] == ["corner", "other"]
         for row in asked:
             data = (run.parent / "parts" / row["path"]).read_bytes()
             answer = client.post("/v1/score", content=data, headers=BINARY).json()

@@ -151,6 +151,7 @@ class ModelFacts(Record):
     channels: int
     normal: list[str] | None
     classes: list[str] | None
+    kinds: list[str] | None = Field(description="of defects, that a detector has learnt to tell")
     threshold: float | None
     policy: str | None
     how: str | None

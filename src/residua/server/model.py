@@ -192,6 +192,7 @@ class ServedModel:
             policy=None if point is None else point.policy,
             how=None if point is None else point.how,
             classes=None if facts.classes is None else list(map(str, facts.classes)),
+            kinds=None if facts.kinds is None else list(facts.kinds),
             calibration=self._histogram(),
             formats=list(FORMATS),
             limits=limits.model_dump(include={"megabytes", "pixels", "images", "seconds"}),
