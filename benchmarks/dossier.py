@@ -16,6 +16,7 @@ import io
 import json
 import logging
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -499,6 +500,11 @@ def outcome(case: Case) -> str | None:
     return None
 
 
+def said(error: Exception) -> str:
+    """The start of what an error says, without the temporary folder."""
+    return re.sub(rf"{tempfile.gettempdir()}/tmp\w+/", "", str(error))[:160]
+
+
 def prepared(name: str, seed: int, folder: Path, ready: Path) -> Case:
     """A case up to where a fault is planted, from a copy of what is ready where that does."""
     when = FAULTS[name][0]
@@ -530,7 +536,7 @@ def planted(name: str, seed: int, ready: Path) -> str | None:
                 act(case)
             return outcome(case)
         except ResiduaError as error:
-            return str(error).replace(folder, "")[:160]
+            return said(error)
 
 
 def make_ready(folder: Path, seed: int) -> None:
@@ -580,7 +586,7 @@ def clean(seeds: range) -> dict[str, Any]:
             try:
                 told = clean_case(Path(folder), seed)
             except ResiduaError as error:
-                told = str(error).replace(folder, "")[:160]
+                told = said(error)
             if told is not None:
                 accused[str(seed)] = told
     return {"n": len(seeds), "n_accused": len(accused), "accused": accused}

@@ -150,6 +150,12 @@ def test_an_edited_file_is_named(copy, name, old, new, said):
     assert made.word != "met"
 
 
+def test_a_file_of_other_weights_is_named(copy):
+    with (copy / "bundle" / "model.safetensors").open("ab") as file:
+        file.write(b" ")
+    assert any("weights" in one for one in make_dossier(copy).broken)
+
+
 def test_a_threshold_that_was_moved_after_the_test_is_named(copy):
     change_threshold(copy, "quantile:0.5")
     assert any("2 thresholds" in one for one in make_dossier(copy).broken)
