@@ -137,7 +137,7 @@ def test_debug_shows_the_traceback_of_a_failed_check(
 
     monkeypatch.setattr(sources, "image_statistics", broken)
     np.save(tmp_path / "x.npy", pictures(12))
-    log = logging.getLogger("residua")
+    log = logging.getLogger("residua.findings")
     monkeypatch.setattr(log, "handlers", [])
     monkeypatch.setattr(log, "level", log.level)
     with pytest.raises(SystemExit) as leaving:
