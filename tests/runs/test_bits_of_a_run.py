@@ -113,10 +113,12 @@ def test_images_of_eight_bits_are_on_the_same_scale_and_others_are_refused_or_to
             judge(camera.path, str(far))
 
 
-def test_a_model_of_bytes_takes_twelve_bits_as_they_are_recognised(finished, tmp_path):
+def test_a_model_of_bytes_takes_twelve_bits_that_are_told_and_guesses_none(finished, tmp_path):
     images = deep(8, seed=3)
     source = folder_of(tmp_path / "new", images)
-    score_run(finished.path, str(source), tmp_path / "scores.csv")
+    with pytest.raises(SourceError, match="--bits 12"):  # a guess would depend on the other images
+        score_run(finished.path, str(source), tmp_path / "scores.csv")
+    score_run(finished.path, str(source), tmp_path / "scores.csv", bits=12)
     expected = ImageSet.from_arrays((images / np.float32(4095)).astype(np.float32))
     assert np.array_equal(
         scores_in(tmp_path / "scores.csv"), score_set(load_bundle(finished.bundle), expected).score

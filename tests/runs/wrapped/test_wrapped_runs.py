@@ -302,8 +302,10 @@ def test_a_save_that_was_refused_leaves_nothing_and_one_after_it_replaces_what_w
     assert (run / "evaluation.json").exists()
     model.save(run, source=few, normal="1")
     assert open_wrapped(run)[1].normal == ("1",)
-    kept = [".lock", "check.json", "images.csv", "model.onnx", "wrapped.json"]
-    assert sorted(one.name for one in run.iterdir()) == kept
+    # What was tested stays on record, whatever model is saved here.
+    records = [".tested.lock", "tested.json"]
+    kept = [".lock", *records, "check.json", "images.csv", "model.onnx", "wrapped.json"]
+    assert sorted(one.name for one in run.iterdir()) == sorted(kept)
     assert [one.name for one in tmp_path.iterdir()] == ["run"]
 
 
