@@ -422,7 +422,8 @@ def test_a_file_where_the_run_should_be(residua, inside, source, tmp_path):
 @pytest.mark.parametrize("option", ["--json", "--html"])
 def test_a_file_where_the_results_folder_should_be(residua, option, finished, tmp_path):
     (tmp_path / "file").write_text("in the way")
-    mistake(residua("evaluate", finished, option, tmp_path / "file" / "result", "--quiet"))
+    told = mistake(residua("evaluate", finished, option, tmp_path / "file" / "result", "--quiet"))
+    assert "file" in told and (tmp_path / "file").read_text() == "in the way"
 
 
 @pytest.mark.parametrize(
@@ -441,7 +442,8 @@ def test_a_file_where_an_output_folder_should_be(
     (tmp_path / "file").write_text("in the way")
     places = [str(part).format(tmp_path / "file") for part in command[1:]]
     arguments = (source, *places) if command[0] == "score" else places
-    mistake(residua(command[0], finished, *arguments))
+    told = mistake(residua(command[0], finished, *arguments))
+    assert "file" in told and (tmp_path / "file").read_text() == "in the way"
 
 
 def test_an_unknown_recipe_with_what_was_meant(residua, source, tmp_path):

@@ -75,7 +75,8 @@ def test_the_container_starts_with_options_that_exist():
     import typer
 
     serve = typer.main.get_command(app).commands[words[1]]
-    serve.make_context(words[1], words[2:])
+    given = serve.make_context(words[1], words[2:]).params
+    assert {str(value) for value in given.values()} >= {w for w in words[2:] if w[0] != "-"}
 
 
 def test_the_container_gets_what_it_copies():

@@ -89,6 +89,7 @@ def test_plots_are_drawn_to_the_last_stroke(records, name):
         ax = records[name].plot(kind, **few)
         first = np.atleast_1d(np.asarray(ax, object)).flat[0]
         first.figure.canvas.draw()
+        assert np.ptp(np.asarray(first.figure.canvas.buffer_rgba())) > 0, kind
         plt.close(first.figure)
 
 
