@@ -113,7 +113,7 @@ def cell(text: str) -> str:
 
 
 def terminal(**options: Any) -> Console:
-    """A console that spells out the control characters of what it is given.
+    """A console that reads no markup, and spells out control characters.
 
     Its own styles are not touched.
     """
@@ -131,7 +131,7 @@ def terminal(**options: Any) -> Console:
         def on_broken_pipe(self) -> None:
             raise BrokenPipeError  # the command ends as programs do whose reader is gone
 
-    return Printable(**{"highlight": False, **options})
+    return Printable(**{"highlight": False, "markup": False, **options})
 
 
 def speak_every_encoding() -> None:

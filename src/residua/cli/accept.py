@@ -13,23 +13,16 @@ from residua.cli.options import Json, Quiet, Run
 def accept(
     run: Run,
     criteria: Annotated[
-        Path,
-        typer.Argument(
-            metavar="CRITERIA", help="A TOML file with a table [criteria].", show_default=False
-        ),
+        Path, typer.Argument(metavar="CRITERIA", help="A TOML file with a table [criteria].")
     ],
     on: Annotated[
         str | None,
         typer.Option(
-            "--on",
             metavar="SOURCE",
             help="The test images that the criteria are for. Default: the test part of the run.",
-            show_default=False,
         ),
     ] = None,
-    by: Annotated[
-        str, typer.Option("--by", metavar="NAME", help="Who accepts them.", show_default=False)
-    ] = "",
+    by: Annotated[str, typer.Option(metavar="NAME", help="Who accepts them.")] = "",
     json: Json = None,
     quiet: Quiet = False,
 ) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
 _EACH = "each"
 _GAP = 2
@@ -50,8 +51,7 @@ def benchmark(
         ),
     ] = "plain",
     seeds: Annotated[
-        int,
-        typer.Option(min=1, metavar="N", help="How many seeds to train each recipe with."),
+        int, typer.Option(min=1, metavar="N", help="How many seeds to train each recipe with.")
     ] = 1,
     seed: Annotated[int, typer.Option(min=0, help="The first seed. It also draws the parts.")] = 0,
     epochs: Epochs = None,
@@ -62,7 +62,6 @@ def benchmark(
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out",
             metavar="DIR",
             help="Keep each fit in this folder. The same command then continues from there.",
         ),
@@ -126,19 +125,18 @@ def _print(result: dict[str, Any]) -> None:
     if any(column.get("turned") for column in columns.values()):
         console.print("* separates this class backwards: its scores are turned around.")
     for skipped in result["skipped"]:
-        console.print(f"{skipped[0].upper()}{skipped[1:]}.", markup=False)
-    console.print(summary["verdict"], style="bold", markup=False)
+        console.print(f"{skipped[0].upper()}{skipped[1:]}.")
+    console.print(summary["verdict"], style="bold")
     n_fits = len(result["rows"])
     for label, row in {row["class"]: row for row in result["rows"]}.items():
         if row.get("n_test_groups") is not None:
             tested = f"{count(row['n_test'], 'test image')}{of_groups(row['n_test_groups'])}"
-            console.print(f"Class {label}: {tested}.", markup=False)
+            console.print(f"Class {label}: {tested}.")
     console.print(
         f"{n_fits} fit{'s' * (n_fits > 1)}, {in_words(result['seconds'])}; this machine:"
         f" {machine['cpu']}, {machine['cores']} cores, load {machine['load']}. Nothing was chosen"
         " on test.",
         style="dim",
-        markup=False,
     )
 
 
@@ -160,8 +158,8 @@ def _tables(group: list[str], summary: dict[str, Any], console: Console) -> Iter
 
 
 def _table(group: list[str], summary: dict[str, Any]) -> Table:
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     columns = summary["columns"]
     table = Table(box=None, header_style="dim", padding=(0, _GAP, 0, 1))
@@ -171,14 +169,14 @@ def _table(group: list[str], summary: dict[str, Any]) -> Table:
     for label in summary["classes"]:
         best = max(column["classes"][label] for column in columns.values())
         cells = (
-            _cell(columns[name]["classes"][label], best)
-            + ("*" if label in columns[name].get("turned", ()) else "")
-            for name in group
+            _cell(column["classes"][label], best, "*" * (label in column.get("turned", ())))
+            for column in (columns[name] for name in group)
         )
-        table.add_row(escape(label), *cells)
+        table.add_row(label, *cells)
     if len(summary["classes"]) > 1:
         best = max(column["mean"] for column in columns.values())
-        table.add_row("[bold]mean[/bold]", *(_cell(columns[name]["mean"], best) for name in group))
+        means = (_cell(columns[name]["mean"], best) for name in group)
+        table.add_row(Text("mean", style="bold"), *means)
     if any(columns[name]["seed_spread"] is not None for name in group):
         table.add_row(
             "± over seeds", *(_spread(columns[name]["seed_spread"]) for name in group), style="dim"
@@ -190,8 +188,10 @@ def _table(group: list[str], summary: dict[str, Any]) -> Table:
     return table
 
 
-def _cell(value: float, best: float) -> str:
-    return f"[bold]{value:.3f}[/bold]" if value == best else f"{value:.3f}"
+def _cell(value: float, best: float, mark: str = "") -> Text:
+    from rich.text import Text
+
+    return Text(f"{value:.3f}{mark}", style="bold" if value == best else "")
 
 
 def _spread(value: float | None) -> str:

@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from residua.cli.options import Bits, FollowLinks, Groups, Json, Memory, Quiet, Root, Seed, Strict
+from residua.cli.options import (
+    Bits,
+    FollowLinks,
+    Groups,
+    Json,
+    Memory,
+    Normal,
+    Quiet,
+    Root,
+    Seed,
+    Strict,
+    names,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,27 +34,15 @@ _STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan", "ok": "gree
 def check(
     sources: Annotated[
         list[str],
-        typer.Argument(
-            metavar="SOURCE",
-            help="Images. The first source is the one to train on.",
-            show_default=False,
-        ),
+        typer.Argument(metavar="SOURCE", help="Images. The first source is the one to train on."),
     ],
-    normal: Annotated[
-        str | None,
-        typer.Option(
-            metavar="LABEL,...",
-            help="Labels that mean normal; needed to find shortcuts.",
-            show_default=False,
-        ),
-    ] = None,
+    normal: Normal = None,
     strict: Strict = False,
     json: Json = None,
     pictures: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR",
-            help="Write the near-duplicates that were found, side by side, as PNG.",
+            metavar="DIR", help="Write the near-duplicates that were found, side by side, as PNG."
         ),
     ] = None,
     size: Annotated[
@@ -53,7 +53,6 @@ def check(
                 "Longer side in pixels that the network will see, for small defects. Default: that"
                 " of a detector."
             ),
-            show_default=False,
         ),
     ] = None,
     groups: Groups = None,
@@ -74,17 +73,11 @@ def check(
 
     residua check train/ new-parts/ --strict --json check.json
     """
-    from residua.cli.options import names
     from residua.cli.output import check_targets, emit_json, is_stdout, refuse_findings
 
     check_targets(json)
-    told: dict[str, Any] = {
-        "normal": names(normal),
-        "groups": groups,
-        "bits": bits,
-        "follow_links": follow_links,
-        "root": root,
-    }
+    told: dict[str, Any] = {"normal": names(normal), "groups": groups, "bits": bits}
+    told |= {"follow_links": follow_links, "root": root}
     found = _surveyed(sources, told, seed, memory, size=size, quiet=quiet)
     emit_json(found.to_json(), json)
     if pictures is not None:
@@ -122,13 +115,11 @@ def _print(found: SourceCheck, console: Console) -> None:
     from residua._text import count
 
     of_groups = "" if found.n_groups is None else f" of {count(found.n_groups, 'group')}"
-    console.print(
-        f"{count(found.n_images, 'image')}{of_groups} in {', '.join(found.sources)}", markup=False
-    )
+    console.print(f"{count(found.n_images, 'image')}{of_groups} in {', '.join(found.sources)}")
     for one in found.assumptions:
-        console.print(f"assumed {one.sentence}", markup=False)
+        console.print(f"assumed {one.sentence}")
     if found.hint is not None:
-        console.print(f"hint: {found.hint}", markup=False)
+        console.print(f"hint: {found.hint}")
     console.print(_as_table(found.findings))
     if all(finding.severity == "ok" for finding in found.findings):
         console.print("Nothing found that would spoil a result.")

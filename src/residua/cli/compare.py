@@ -20,14 +20,11 @@ if TYPE_CHECKING:
 def compare(
     runs: Annotated[
         list[Path],
-        typer.Argument(
-            metavar="RUN", help="Two or more folders that `residua fit` wrote.", show_default=False
-        ),
+        typer.Argument(metavar="RUN", help="Two or more folders that `residua fit` wrote."),
     ],
     on: Annotated[
         str | None,
         typer.Option(
-            "--on",
             metavar="SOURCE",
             help=(
                 "Judge all runs on these images, such as this week's, and compare them there."
@@ -68,30 +65,25 @@ def compare(
 
 
 def _print(comparison: Comparison, console: Console) -> None:
-    console.print(comparison.sentence, style="bold", markup=False)
+    console.print(comparison.sentence, style="bold")
     for sentence in comparison.versions:
-        console.print(sentence, markup=False)
+        console.print(sentence)
     console.print()
     console.print(_standings(comparison))
     console.print()
     for pair in comparison.pairs:
-        console.print(f"{pair.metric}: {pair.sentence} (p {_p(pair.p_adjusted)})", markup=False)
+        console.print(f"{pair.metric}: {pair.sentence} (p {_p(pair.p_adjusted)})")
     if comparison.correction is not None:
         console.print(
-            f"\nIntervals and p-values hold together: {comparison.correction}.",
-            style="dim",
-            markup=False,
+            f"\nIntervals and p-values hold together: {comparison.correction}.", style="dim"
         )
     for finding in comparison.findings:
         console.print(
-            f"\n{finding.severity.upper()} {finding.meaning} {finding.what_to_do} "
-            f" ({finding.code})",
-            markup=False,
+            f"\n{finding.severity.upper()} {finding.meaning} {finding.what_to_do}  ({finding.code})"
         )
 
 
 def _standings(comparison: Comparison) -> Table:
-    from rich.markup import escape
     from rich.table import Table
 
     from residua.evaluation.report.words import interval
@@ -104,8 +96,8 @@ def _standings(comparison: Comparison) -> Table:
     table = Table(*titles, box=None, header_style="dim", padding=(0, 2, 0, 1))
     for standing in comparison.standings:
         table.add_row(
-            escape(standing.name),
-            *(escape(interval(name, standing.metrics[name])) for name in metrics),
+            standing.name,
+            *(interval(name, standing.metrics[name]) for name in metrics),
             *((_code(standing),) if has_codes else ()),
         )
     return table

@@ -50,7 +50,6 @@ Config = Annotated[
         is_eager=True,
         callback=_read_config,
         help="Take options from a TOML or JSON file, or the run.json of a run. Typed options win.",
-        show_default=False,
     ),
 ]
 

@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 
 def demo(
     out: Annotated[
-        Path,
-        typer.Option("--out", metavar="DIR", help="Folder to write the runs and the report to."),
+        Path, typer.Option(metavar="DIR", help="Folder to write the runs and the report to.")
     ] = Path("runs/demo"),
     seed: Seed = 0,
 ) -> None:
@@ -36,8 +35,7 @@ def demo(
         report = _judge_a_pca(out, console)
         console.print(
             "\nThis was the judging part. To train detectors and classifiers, and for the whole"
-            " demo: pip install 'residua[train]'",
-            markup=False,
+            " demo: pip install 'residua[train]'"
         )
     else:
         from residua.cli.progress import watching
@@ -47,8 +45,8 @@ def demo(
             report, judged = run_demo(out, seed=seed, watcher=watcher)
         for one in judged:
             print_evaluation(one.evaluation, one.evidence, console=console)
-    console.print("\nThe report, with pictures:", markup=False)
-    console.print(str(report.resolve()), markup=False, soft_wrap=True)
+    console.print("\nThe report, with pictures:")
+    console.print(str(report.resolve()), soft_wrap=True)
 
 
 def _judge_a_pca(out: Path, console: Console) -> Path:

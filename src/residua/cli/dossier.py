@@ -19,17 +19,11 @@ def dossier(
             "--html",
             metavar="FILE",
             help="The HTML file to write. Default: dossier.html in RUN.",
-            show_default=False,
         ),
     ] = None,
     json: Annotated[
         Path | None,
-        typer.Option(
-            "--json",
-            metavar="FILE",
-            help="The JSON file to write. Default: beside the HTML file.",
-            show_default=False,
-        ),
+        typer.Option(metavar="FILE", help="The JSON file to write. Default: beside the HTML file."),
     ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 3 unless all criteria are met.")

@@ -18,34 +18,33 @@ def print_export(card: Card, folder: Path) -> None:
     from residua._text import count, terminal
 
     console, deviation = terminal(), card.deviation
-    console.print(f"{', '.join(card.kind.files)} and {card.kind.card} in {folder}", markup=False)
+    console.print(f"{', '.join(card.kind.files)} and {card.kind.card} in {folder}")
     console.print(
         f"Verified on {count(deviation.n_images, 'image')}: scores differ by at most"
         f" {deviation.score:.2g} (they spread over {deviation.score_spread:.2g}), maps by"
         f" {deviation.error_map:.2g} (of {deviation.error_map_peak:.2g}),"
-        f" {count(deviation.different_decisions, 'decision')} of {deviation.n_images:,}.",
-        markup=False,
+        f" {count(deviation.different_decisions, 'decision')} of {deviation.n_images:,}."
     )
     if deviation.near_threshold:
         console.print(
             f"{count(deviation.near_threshold, 'score')} within that deviation of the threshold:"
-            " decided alike here, and bound to nothing.",
-            markup=False,
+            " decided alike here, and bound to nothing."
         )
     if card.price is not None:
-        console.print(f"Price of {card.precision}: {_price(card.price)}", markup=False)
+        console.print(f"Price of {card.precision}: {_price(card.price)}")
     takes = f"It takes {card.entry} images (batch, height, width, {card.channels}) of any size"
     if card.is_framed:
         takes += (
             ": not whole ones, but what the tiles and the region of its card cut out of them."
             " residua.engines.load_engine takes whole images"
         )
-    console.print(f"{takes}.", markup=False)
+    console.print(f"{takes}.")
 
 
 def print_engines(rows: Sequence[EngineRow]) -> None:
     """The table to choose by; the fastest of each column is bold."""
     from rich.table import Column, Table
+    from rich.text import Text
 
     from residua._text import terminal
 
@@ -61,14 +60,14 @@ def print_engines(rows: Sequence[EngineRow]) -> None:
         if not row.images_a_second:
             continue
         speeds = [
-            f"[bold]{_rate(v)}[/bold]" if v == best[n] else _rate(v)
+            Text(_rate(v), style="bold" if v == best[n] else "")
             for n, v in sorted(row.images_a_second.items())
         ]
         table.add_row(row.kind.name, *speeds, *_costs(row.card), f"{row.megabytes:.2f}")
     console.print(table)
     for row in rows:
         if row.why_not is not None:
-            console.print(f"{row.kind.name}: {row.why_not}", markup=False)
+            console.print(f"{row.kind.name}: {row.why_not}")
     console.print(
         "Choose one with --engine NAME. Decoded images in memory, score and decision only; medians"
         " of five turns."

@@ -18,6 +18,7 @@ from residua.cli.options import (
     Memory,
     OtherSource,
     PerDay,
+    Positive,
     Prevalence,
     Quiet,
     Run,
@@ -60,13 +61,7 @@ def evaluate(
     memory: Memory = 2048,
     engine: Engine = "torch",
     device: ScoringDevice = None,
-    positive: Annotated[
-        str | None,
-        typer.Option(
-            help="For two classes: the class of precision, recall and F1.",
-            metavar="LABEL",
-        ),
-    ] = None,
+    positive: Positive = None,
     per_day: PerDay = None,
     prevalence: Prevalence = None,
     logger: LoggerName = None,
@@ -133,7 +128,7 @@ def evaluate(
         from residua._text import terminal
 
         told = f"residua report {run}" if cluster is None else "the same with --html FILE, a report"
-        terminal(stderr=True).print(f"Next: {told}", markup=False)
+        terminal(stderr=True).print(f"Next: {told}")
     if logger is not None:
         from residua.runs.loggers import logging_to
 

@@ -14,20 +14,15 @@ def export(
     source: Annotated[
         str | None,
         typer.Argument(
-            metavar="SOURCE",
-            help="Images to verify on. Default: the calibration part of the run.",
-            show_default=False,
+            metavar="SOURCE", help="Images to verify on. Default: the calibration part of the run."
         ),
     ] = None,
     format: Annotated[  # noqa: A002  the option's name
-        Literal["onnx", "openvino"],
-        typer.Option("--format", help="The runtime that the file is for."),
+        Literal["onnx", "openvino"], typer.Option(help="The runtime that the file is for.")
     ] = "onnx",
     precision: Annotated[
         Literal["float32", "bfloat16", "int8"],
-        typer.Option(
-            "--precision", help="Precision of the network. The cost of a reduced one is measured."
-        ),
+        typer.Option(help="Precision of the network. The cost of a reduced one is measured."),
     ] = "float32",
     input_: Annotated[
         Literal["uint8", "float32"] | None,
@@ -37,7 +32,6 @@ def export(
                 "Input type of the file: uint8, or float32 in [0, 1] for images of more than 8"
                 " bits."
             ),
-            show_default=False,
         ),
     ] = None,
     quiet: Quiet = False,

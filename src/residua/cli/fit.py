@@ -40,12 +40,7 @@ Job = Literal["reconstruct", "detect", "classify"]
 # `residua.training.fitting.options`.
 def fit(
     source: Source,
-    out: Annotated[
-        Path,
-        typer.Option(
-            "--out", metavar="RUN", help="Folder to write the run to.", show_default=False
-        ),
-    ],
+    out: Annotated[Path, typer.Option(metavar="RUN", help="Folder to write the run to.")],
     job: Annotated[
         Job,
         typer.Option(
@@ -60,7 +55,6 @@ def fit(
         typer.Option(
             metavar="LABEL,...",
             help="Not for classify: labels that mean normal. Only these images are trained on.",
-            show_default=False,
         ),
     ] = None,
     recipe: Annotated[
@@ -71,14 +65,12 @@ def fit(
                 "How to train and score; see `residua recipes`. Default: auto for detect; plain for"
                 " reconstruct, or if you give options of a network."
             ),
-            show_default=False,
         ),
     ] = None,
     strategy: Annotated[
         Literal["joint", "joint-flat", "sequential", "fine-tune", "plain"] | None,
         typer.Option(
-            show_default=False,
-            help="Classify only: how classifier and autoencoder share a network. Default: joint.",
+            help="Classify only: how classifier and autoencoder share a network. Default: joint."
         ),
     ] = None,
     weight: Annotated[
@@ -89,17 +81,15 @@ def fit(
                 "Joint strategies only: weight of the reconstruction in the loss, in [0, 1]. learn:"
                 " the network finds it."
             ),
-            show_default=False,
         ),
     ] = None,
     distance: Annotated[
         Literal["squared", "euclidean"] | None,
         typer.Option(
-            show_default=False,
             help=(
                 "Classify only: the reconstruction loss. squared: the mean over pixels. euclidean:"
                 " the root of the sum."
-            ),
+            )
         ),
     ] = None,
     width: Annotated[
@@ -110,14 +100,12 @@ def fit(
                 "Classify and some recipes: channels of the first stage that halves the image."
                 " Default for classify: 32."
             ),
-            show_default=False,
         ),
     ] = None,
     mirrored: Annotated[
         bool | None,
         typer.Option(
             "--mirrored/--not-mirrored",
-            show_default=False,
             help=(
                 "Classify only: average over each image and its mirror image. Doubles the time of"
                 " the encoder. Default: on if flip augments."
@@ -126,16 +114,13 @@ def fit(
     ] = None,
     class_weight: Annotated[
         Literal["balanced"] | None,
-        typer.Option(
-            show_default=False, help="Classify only: give images of rare classes more weight."
-        ),
+        typer.Option(help="Classify only: give images of rare classes more weight."),
     ] = None,
     separator: Annotated[
         str | None,
         typer.Option(
             metavar="TEXT",
             help="Classify only: separates several names in one label (multi-label), such as '|'.",
-            show_default=False,
         ),
     ] = None,
     latent: Annotated[
@@ -146,7 +131,7 @@ def fit(
     ] = None,
     family: Annotated[
         Literal["conv", "dense"] | None,
-        typer.Option(show_default=False, help="The network: convolutional, or fully connected."),
+        typer.Option(help="The network: convolutional, or fully connected."),
     ] = None,
     tied: Annotated[
         bool,
@@ -156,15 +141,14 @@ def fit(
     ] = False,
     loss: Annotated[
         Literal["squared", "absolute", "binary-cross-entropy"] | None,
-        typer.Option(show_default=False, help="The training loss."),
+        typer.Option(help="The training loss."),
     ] = None,
     error: Annotated[
         Literal["squared", "absolute", "euclidean", "ssim"] | None,
         typer.Option(
-            show_default=False,
             help=(
                 "Error per pixel; the score is its mean. euclidean: the root of the sum of squares."
-            ),
+            )
         ),
     ] = None,
     density: Annotated[
@@ -172,7 +156,6 @@ def fit(
         typer.Option(
             metavar="NAME,...",
             help=("mahalanobis, neighbours: add to the score how unusual the latent vector is."),
-            show_default=False,
         ),
     ] = None,
     backbone: Annotated[
@@ -184,19 +167,17 @@ def fit(
                 " FILE.onnx, for the recipes memory (the default with a backbone), feature and"
                 " inspect. none: keep auto from using any."
             ),
-            show_default=False,
         ),
     ] = None,
     size: Size = None,
     aspect: Annotated[
         Literal["stretch", "keep", "area"] | None,
         typer.Option(
-            show_default=False,
             help=(
                 "stretch: fit height and width separately. keep: keep proportions, repeat the"
                 " edges. area: keep each image's proportions, at about one area. Default: area for"
                 " images of mixed sizes if the recipe takes any size, else stretch."
-            ),
+            )
         ),
     ] = None,
     tiles: Annotated[
@@ -208,7 +189,6 @@ def fit(
                 " that small defects are not shrunk away. auto: as many as about a second an image"
                 " allows."
             ),
-            show_default=False,
         ),
     ] = None,
     region: Annotated[
@@ -219,14 +199,12 @@ def fit(
                 "Detect only: look at this part of images alone. FILE: a mask image (not black"
                 " counts) or JSON with polygons."
             ),
-            show_default=False,
         ),
     ] = None,
     epochs: Epochs = None,
     minutes: Minutes = None,
     batch_size: Annotated[
-        int | None,
-        typer.Option(min=1, help="Images per training step. Default: the recipe's own."),
+        int | None, typer.Option(min=1, help="Images per training step. Default: the recipe's own.")
     ] = None,
     learning_rate: Annotated[
         float | None,
@@ -243,7 +221,6 @@ def fit(
                 "Random changes of training images: flip, shift, crop, brightness. Classify: also"
                 " auto (the default) or none."
             ),
-            show_default=False,
         ),
     ] = None,
     trim: Annotated[
@@ -255,7 +232,6 @@ def fit(
                 "Not for classify: drop this share of train, the images that score worst after a"
                 " short training. Then train again."
             ),
-            show_default=False,
         ),
     ] = None,
     precision: Annotated[
@@ -269,8 +245,7 @@ def fit(
     policy: Annotated[
         str | None,
         typer.Option(
-            help="Detect only: how to choose the threshold; see `residua threshold --help`.",
-            show_default=False,
+            help="Detect only: how to choose the threshold; see `residua threshold --help`."
         ),
     ] = None,
     contamination: Annotated[
@@ -282,7 +257,6 @@ def fit(
                 "Detect only: share of the calibration images that may be hidden anomalies; the"
                 " threshold allows for them."
             ),
-            show_default=False,
         ),
     ] = None,
     devices: Annotated[
@@ -304,8 +278,7 @@ def fit(
     memory: Memory = 2048,
     logger: LoggerName = None,
     resume: Annotated[
-        bool,
-        typer.Option("--resume", help="Continue an interrupted run; repeat its options."),
+        bool, typer.Option("--resume", help="Continue an interrupted run; repeat its options.")
     ] = False,
     quiet: Quiet = False,
     config: Config = None,
@@ -362,7 +335,7 @@ def _weight(text: str | None) -> float | str | None:
 
 
 def _print_result(path: Path, console: Console) -> None:
-    from rich.markup import escape
+    from rich.text import Text
 
     from residua._text import count
     from residua.runs.trained_run import TrainedRun
@@ -372,12 +345,13 @@ def _print_result(path: Path, console: Console) -> None:
     training = config.training
     epochs = count(training.epochs, "epoch") if training.epochs else "computed"
     console.print(
-        f"[bold]{escape(str(path))}[/bold]: {training.network}, {epochs} in"
-        f" {training.seconds:.0f} s"
+        Text(str(path), style="bold"),
+        f": {training.network}, {epochs} in {training.seconds:.0f} s",
+        sep="",
     )
     if config.operating_point is not None:
         console.print(
             f"threshold {config.operating_point.threshold:.6g} ({config.operating_point.policy})."
             f" {config.operating_point.how}"
         )
-    console.print(f"Next: residua evaluate {path}", markup=False)
+    console.print(f"Next: residua evaluate {path}")

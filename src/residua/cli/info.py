@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from residua.cli.options import Bits, FollowLinks, Groups, Json, Memory, Root
+from residua.cli.options import Bits, FollowLinks, Groups, Json, Memory, Normal, Root, names
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -16,13 +16,8 @@ _MOST_FILES = 50
 
 
 def info(
-    what: Annotated[
-        str, typer.Argument(metavar="RUN|SOURCE", help="A run, or images.", show_default=False)
-    ],
-    normal: Annotated[
-        str | None,
-        typer.Option(metavar="LABEL,...", help="Labels that mean normal.", show_default=False),
-    ] = None,
+    what: Annotated[str, typer.Argument(metavar="RUN|SOURCE", help="A run, or images.")],
+    normal: Normal = None,
     groups: Groups = None,
     bits: Bits = None,
     follow_links: FollowLinks = False,
@@ -38,7 +33,6 @@ def info(
     residua info runs/parts --json -
     """
     from residua._text import terminal
-    from residua.cli.options import names
     from residua.cli.output import emit_json, is_stdout
 
     console = terminal()
@@ -84,24 +78,21 @@ def _print_wrapped(value: dict[str, Any], console: Console) -> None:
     contract = value["contract"]
     height, width = contract["size"]
     console.print(
-        f"{value['run']}: a wrapped {contract['origin']} model, judged on {value['source']}",
-        markup=False,
+        f"{value['run']}: a wrapped {contract['origin']} model, judged on {value['source']}"
     )
     scales = ", ".join(
         f"{name} {Scale.model_validate(contract[name]).words}" for name in ("inputs", "outputs")
     )
     console.print(
-        f"  {height}x{width}, {contract['channels']} channels, {contract['layout']}, {scales}",
-        markup=False,
+        f"  {height}x{width}, {contract['channels']} channels, {contract['layout']}, {scales}"
     )
     _print_code(contract, console)
     if value["random"]:
-        console.print("  random: the same image gets another score each time", markup=False)
+        console.print("  random: the same image gets another score each time")
     for one in value["assumptions"]:
         console.print(
             f"  assumed: {one['about']}: {one['taken']} ({one['because']}; to state it:"
-            f" {one['to_tell']})",
-            markup=False,
+            f" {one['to_tell']})"
         )
     if value["operating_point"]:
         _print_point(value["operating_point"], console)
@@ -116,32 +107,24 @@ def _print_code(contract: dict[str, Any], console: Console) -> None:
     values = contract["size"][0] * contract["size"][1] * contract["channels"]
     code = contract["latent"]
     said = f"not measured, because {UNKNOWN}." if code is None else code_words(values, code)
-    console.print(f"  compression: {said}", markup=False)
+    console.print(f"  compression: {said}")
 
 
 def _print_source(value: dict[str, Any], console: Console) -> None:
-    from rich.markup import escape
     from rich.table import Table
     from rich.text import Text
 
-    from residua._text import count
+    from residua._text import count, few, of_groups
 
     console.print(
-        f"[bold]{count(value['n_images'], 'image')}"
-        + (f" of {count(value['n_groups'], 'group')}" if value["n_groups"] else "")
-        + f"[/bold] in {escape(value['source'])} ({value['kind']})"
+        Text(f"{count(value['n_images'], 'image')}{of_groups(value['n_groups'] or None)}", "bold"),
+        f"in {value['source']} ({value['kind']})",
     )
-    sizes = value["sizes"]
+    colour = "grey" if value["channels"] == 1 else "colour"
     shown = [
         ("parts", _part_words(value)),
-        (
-            "channels",
-            (
-                f"{value['channels']} ({'grey' if value['channels'] == 1 else 'colour'}),"
-                f" {value['dtype']}"
-            ),
-        ),
-        ("sizes", _size_words(sizes)),
+        ("channels", f"{value['channels']} ({colour}), {value['dtype']}"),
+        ("sizes", _size_words(value["sizes"])),
         ("formats", ", ".join(f"{name} {n:,}" for name, n in value["formats"].items())),
         ("normal", ", ".join(value["normal"]) if value["normal"] else "not named"),
         ("masks", f"{value['n_with_mask']:,} images"),
@@ -154,22 +137,20 @@ def _print_source(value: dict[str, Any], console: Console) -> None:
     console.print(table)
     for part, labels in value["labels"].items():
         if labels:
-            counted = ", ".join(f"{label} {n:,}" for label, n in list(labels.items())[:20])
-            console.print(
-                f"  labels in {part}: {counted}{', ...' if len(labels) > 20 else ''}", markup=False
-            )
+            counted = few((f"{label} {n:,}" for label, n in labels.items()), 20)
+            console.print(f"  labels in {part}: {counted}")
     _print_told(value, console)
     quarantined = value["quarantined"]
     if quarantined:
         console.print(
-            f"[bold]{count(len(quarantined), 'file')} quarantined[/bold]: kept out of every number"
+            Text(f"{count(len(quarantined), 'file')} quarantined", "bold"),
+            ": kept out of every number",
+            sep="",
         )
         for one in quarantined[:_MOST_FILES]:
-            console.print(f"  {one['path']}: {one['reason']}", markup=False)
+            console.print(f"  {one['path']}: {one['reason']}")
         if len(quarantined) > _MOST_FILES:
-            console.print(
-                f"  and {len(quarantined) - _MOST_FILES:,} more (--json lists all)", markup=False
-            )
+            console.print(f"  and {len(quarantined) - _MOST_FILES:,} more (--json lists all)")
 
 
 def _print_run(value: dict[str, Any], console: Console) -> None:
@@ -179,11 +160,10 @@ def _print_run(value: dict[str, Any], console: Console) -> None:
     kind = "strategy" if options["job"] == "classify" else "recipe"
     console.print(
         f"{value['run']}: {options['job']} on {options['source'] or 'images from Python'},"
-        f" {kind} {options[kind]}",
-        markup=False,
+        f" {kind} {options[kind]}"
     )
     if not value["finished"]:
-        console.print("  not finished: repeat the fit command with --resume", markup=False)
+        console.print("  not finished: repeat the fit command with --resume")
         return
     bundle = value["bundle"]
     training = bundle["training"]
@@ -192,8 +172,7 @@ def _print_run(value: dict[str, Any], console: Console) -> None:
     console.print(
         f"  {training['network']}, {training['parameters']:,} parameters\n"
         f"  {training['images']:,} images, {length}, {training['seconds']:.0f} s in"
-        f" {training['precision']} on {training['device']}",
-        markup=False,
+        f" {training['precision']} on {training['device']}"
     )
     if bundle["operating_point"]:
         _print_point(bundle["operating_point"], console)
@@ -205,15 +184,13 @@ def _print_told(value: dict[str, Any], console: Console) -> None:
     from residua.records import Assumption
 
     for one in value["assumptions"]:
-        console.print(f"  assumed {Assumption.model_validate(one).sentence}", markup=False)
+        console.print(f"  assumed {Assumption.model_validate(one).sentence}")
     for note in value["notes"]:
-        console.print(f"  note: {note}", markup=False)
+        console.print(f"  note: {note}")
 
 
 def _print_point(point: dict[str, Any], console: Console) -> None:
-    console.print(
-        f"  threshold {point['threshold']:.6g} ({point['policy']}). {point['how']}", markup=False
-    )
+    console.print(f"  threshold {point['threshold']:.6g} ({point['policy']}). {point['how']}")
 
 
 def _print_evaluation(value: dict[str, Any], console: Console) -> None:
@@ -242,7 +219,7 @@ def _print_evaluation(value: dict[str, Any], console: Console) -> None:
                 f" Run {again} --engine {told['engine']}"
             ),
         }[told["fit"]]
-    console.print(f"  {text}", markup=False)
+    console.print(f"  {text}")
 
 
 def _part_words(value: dict[str, Any]) -> str:

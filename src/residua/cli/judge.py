@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from residua.cli.options import PerDay
+from residua.cli.options import Html, Json, KnownGroups, Normal, PerDay, Positive, Strict, names
 
 if TYPE_CHECKING:
     from residua.evaluation import Evidence
@@ -73,8 +72,7 @@ def judge(
         ),
     ] = None,
     calibration_groups: Annotated[
-        str | None,
-        typer.Option(help="The same for the calibration scores.", metavar="FILE|COLUMN"),
+        str | None, typer.Option(help="The same for the calibration scores.", metavar="FILE|COLUMN")
     ] = None,
     threshold: Annotated[
         float | None, typer.Option(help="Images with a score above this number are anomalous.")
@@ -120,17 +118,8 @@ def judge(
     metric: Annotated[
         str | None, typer.Option(help="Show only this metric.", metavar="NAME")
     ] = None,
-    normal: Annotated[
-        str | None,
-        typer.Option(help="Labels that mean normal.", metavar="LABEL,..."),
-    ] = None,
-    positive: Annotated[
-        str | None,
-        typer.Option(
-            help="For two classes: the class of precision, recall and F1.",
-            metavar="LABEL",
-        ),
-    ] = None,
+    normal: Normal = None,
+    positive: Positive = None,
     classes: Annotated[
         str | None,
         typer.Option(
@@ -145,7 +134,6 @@ def judge(
                 "How to read a 0/1 matrix of labels: several labels per image, or one class per"
                 " image."
             ),
-            show_default=False,
         ),
     ] = None,
     confidence: Annotated[
@@ -162,30 +150,11 @@ def judge(
             help="Share of the calibration images that may be hidden anomalies; see --policy."
         ),
     ] = None,
-    known_groups: Annotated[
-        bool,
-        typer.Option(
-            "--known-groups",
-            help="--policy promises for new images of the calibration groups, not for new groups.",
-        ),
-    ] = False,
+    known_groups: KnownGroups = False,
     seed: Annotated[int, typer.Option(help="Seed of the resampled intervals.")] = 0,
-    json: Annotated[
-        Path | None,
-        typer.Option(
-            help="Write the evaluation as JSON to FILE, or to standard output with -.",
-            metavar="FILE",
-        ),
-    ] = None,
-    html: Annotated[
-        Path | None,
-        typer.Option(
-            help="Write the report to FILE, one HTML file that opens offline.", metavar="FILE"
-        ),
-    ] = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Exit with code 3 if a finding has the severity error.")
-    ] = False,
+    json: Json = None,
+    html: Html = None,
+    strict: Strict = False,
 ) -> None:
     """Judge a model of any framework from its arrays. This needs no torch.
 
@@ -205,41 +174,16 @@ def judge(
 
         residua judge --labels y.npy --predictions probabilities.npy
     """
-    from residua.cli.options import names
+    given = dict(locals())  # every option by its name
     from residua.cli.output import is_stdout, refuse_if_strict, show
     from residua.evaluation.arrays import judge as judge_arrays
     from residua.evaluation.per_day import Day, with_day
 
-    evaluation, evidence = judge_arrays(
-        images=images,
-        reconstructions=reconstructions,
-        labels=labels,
-        scores=scores,
-        train_scores=train_scores,
-        predictions=predictions,
-        calibration_scores=calibration_scores,
-        calibration_labels=calibration_labels,
-        groups=groups,
-        calibration_groups=calibration_groups,
-        threshold=threshold,
-        policy=policy,
-        scale=scale,
-        mean=mean,
-        std=std,
-        reconstructions_scale=reconstructions_scale,
-        reconstructions_mean=reconstructions_mean,
-        reconstructions_std=reconstructions_std,
-        metric=metric,
-        normal=normal,
-        positive=positive,
-        classes=names(classes),
-        multilabel=multilabel,
-        confidence=confidence,
-        prevalence=prevalence,
-        promise="known-groups" if known_groups else "new-groups",
-        contamination=contamination,
-        seed=seed,
-    )
+    for name in ("per_day", "known_groups", "json", "html", "strict"):
+        del given[name]
+    given["classes"] = names(classes)
+    given["promise"] = "known-groups" if known_groups else "new-groups"
+    evaluation, evidence = judge_arrays(**given)
     if per_day is not None:
         evaluation = with_day(evaluation, Day(per_day, prevalence), "judge")
     show(evaluation, evidence, json=json, html=html, title="residua judge")

@@ -15,19 +15,11 @@ def kinds(
     source: Annotated[
         str,
         typer.Argument(
-            metavar="SOURCE",
-            help="Images of any source; those that RUN flags are grouped.",
-            show_default=False,
+            metavar="SOURCE", help="Images of any source; those that RUN flags are grouped."
         ),
     ],
     out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            metavar="FOLDER",
-            help="Where the groups go. Default: RUN/kinds.",
-            show_default=False,
-        ),
+        Path | None, typer.Option(metavar="FOLDER", help="Where the groups go. Default: RUN/kinds.")
     ] = None,
     quiet: Quiet = False,
 ) -> None:

@@ -23,34 +23,26 @@ def learn(
                 "Images and what they are: a folder with good/, defect/ or defect/KIND/, or a"
                 " manifest with the columns path and label."
             ),
-            show_default=False,
         ),
     ] = None,
     out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out", metavar="RUN2", help="Folder for the new version.", show_default=False
-        ),
+        Path | None, typer.Option(metavar="RUN2", help="Folder for the new version.")
     ] = None,
     sample: Annotated[
         str | None,
         typer.Option(
-            "--sample",
             metavar="SOURCE",
             help=(
                 "Good images that were drawn without looking at scores. They join the calibration"
                 " images."
             ),
-            show_default=False,
         ),
     ] = None,
     source: Annotated[
         str | None,
         typer.Option(
-            "--source",
             metavar="SOURCE",
             help="The images of RUN, if they moved and RUN stores no features of them.",
-            show_default=False,
         ),
     ] = None,
     root: Root = None,

@@ -11,10 +11,7 @@ import typer
 if TYPE_CHECKING:
     from residua.evaluation.per_day import Day
 
-Run = Annotated[
-    Path,
-    typer.Argument(metavar="RUN", help="A folder that `residua fit` wrote.", show_default=False),
-]
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="A folder that `residua fit` wrote.")]
 Source = Annotated[
     str,
     typer.Argument(
@@ -23,15 +20,12 @@ Source = Annotated[
             "Images: a folder, an .npz, .npy, IDX or Parquet file, tar shards, a CSV manifest, a"
             " URL, or the word digits."
         ),
-        show_default=False,
     ),
 ]
 OtherSource = Annotated[
     str | None,
     typer.Argument(
-        metavar="SOURCE",
-        help="Images to evaluate on. Default: the test part of the run.",
-        show_default=False,
+        metavar="SOURCE", help="Images to evaluate on. Default: the test part of the run."
     ),
 ]
 Json = Annotated[
@@ -85,7 +79,6 @@ Bits = Annotated[
             "Bits per value of the camera, such as 12 if the files have 16. Default: what the files"
             " declare, otherwise what their values show."
         ),
-        show_default=False,
     ),
 ]
 BitsOfSource = Annotated[
@@ -96,7 +89,6 @@ BitsOfSource = Annotated[
         min=1,
         max=32,
         help="Bits per value of SOURCE. Default: those of the training images.",
-        show_default=False,
     ),
 ]
 FollowLinks = Annotated[
@@ -109,10 +101,7 @@ FollowLinks = Annotated[
 Root = Annotated[
     Path | None,
     typer.Option(
-        "--root",
-        metavar="FOLDER",
-        help="The folder that the paths in a manifest are relative to.",
-        show_default=False,
+        "--root", metavar="FOLDER", help="The folder that the paths in a manifest are relative to."
     ),
 ]
 Groups = Annotated[
@@ -125,7 +114,6 @@ Groups = Annotated[
             r" by their path such as 'part(\d+)', or as near-twins. Default: the column group, if"
             " there is one."
         ),
-        show_default=False,
     ),
 ]
 GroupsOfRun = Annotated[
@@ -137,7 +125,6 @@ GroupsOfRun = Annotated[
             "Which images belong together: by a column, by folder, by their path such as"
             r" 'part(\d+)', or as near-twins. Default: as in the run."
         ),
-        show_default=False,
     ),
 ]
 Cluster = Annotated[
@@ -149,16 +136,12 @@ Cluster = Annotated[
             "Score on the Ray cluster at ADDRESS. auto finds a running cluster; local starts one on"
             " this machine."
         ),
-        show_default=False,
     ),
 ]
 Workers = Annotated[
     int | None,
     typer.Option(
-        "--workers",
-        min=1,
-        help="Processes of the cluster to use. Default: one per processor.",
-        show_default=False,
+        "--workers", min=1, help="Processes of the cluster to use. Default: one per processor."
     ),
 ]
 PerDay = Annotated[
@@ -168,7 +151,6 @@ PerDay = Annotated[
         metavar="N",
         min=1,
         help="Parts a day. What the threshold costs is then told in parts as well.",
-        show_default=False,
     ),
 ]
 Prevalence = Annotated[
@@ -177,7 +159,6 @@ Prevalence = Annotated[
         "--prevalence",
         metavar="SHARE",
         help="With --per-day: the share of the parts that are defective, such as 0.01.",
-        show_default=False,
     ),
 ]
 LoggerName = Annotated[
@@ -189,7 +170,24 @@ LoggerName = Annotated[
             "Also write losses, metrics, findings and the report for csv, tensorboard, mlflow or"
             " wandb, below RUN/logs."
         ),
-        show_default=False,
+    ),
+]
+Normal = Annotated[
+    str | None, typer.Option("--normal", metavar="LABEL,...", help="Labels that mean normal.")
+]
+Positive = Annotated[
+    str | None,
+    typer.Option(
+        "--positive",
+        metavar="LABEL",
+        help="For two classes: the class of precision, recall and F1.",
+    ),
+]
+KnownGroups = Annotated[
+    bool,
+    typer.Option(
+        "--known-groups",
+        help="Promise for new images of the calibration groups alone, not for new groups.",
     ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no tables.")]
@@ -224,9 +222,7 @@ Minutes = Annotated[
 Threads = Annotated[
     int | None,
     typer.Option(
-        min=1,
-        help="Processor threads for training. Default: all, or one for images under 24x24.",
-        show_default=False,
+        min=1, help="Processor threads for training. Default: all, or one for images under 24x24."
     ),
 ]
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from residua._text import say
-from residua.cli.options import PerDay
+from residua.cli.options import Json, PerDay
 
 if TYPE_CHECKING:
     from residua.thresholds import CorrectionsPlan, DifferencePlan, Plan
@@ -27,10 +26,7 @@ def plan(
     ] = None,
     difference: Annotated[
         str | None,
-        typer.Option(
-            help="Two rates to tell apart, such as 0.90:0.95.",
-            metavar="RATE:RATE",
-        ),
+        typer.Option(help="Two rates to tell apart, such as 0.90:0.95.", metavar="RATE:RATE"),
     ] = None,
     corrections: Annotated[
         str | None,
@@ -83,12 +79,7 @@ def plan(
         ),
     ] = None,
     per_day: PerDay = None,
-    json: Annotated[
-        Path | None,
-        typer.Option(
-            help="Write the plan as JSON to FILE, or to standard output with -.", metavar="FILE"
-        ),
-    ] = None,
+    json: Json = None,
 ) -> None:
     """Compute how many images it takes to show a promise. The plan counts normal or anomalous
     images, with none, one or two errors among them.

@@ -19,7 +19,6 @@ def probe(
                 "Labelled images to use instead of the run's own; their train and test parts are"
                 " taken."
             ),
-            show_default=False,
         ),
     ] = None,
     bits: BitsOfSource = None,

@@ -12,15 +12,12 @@ from residua.cli.options import PerDay, Prevalence, day_of
 
 def report(
     runs: Annotated[
-        list[Path],
-        typer.Argument(metavar="RUN", help="Folders that `residua fit` wrote.", show_default=False),
+        list[Path], typer.Argument(metavar="RUN", help="Folders that `residua fit` wrote.")
     ],
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out",
-            metavar="FILE",
-            help="The file to write. Default: report.html in the first RUN.",
+            metavar="FILE", help="The file to write. Default: report.html in the first RUN."
         ),
     ] = None,
     per_day: PerDay = None,
@@ -40,4 +37,4 @@ def report(
     with watching() as watcher:
         day = day_of(per_day, prevalence, "report")
         path = report_run(runs, out or runs[0] / "report.html", day=day, watcher=watcher)
-    terminal().print(str(path), markup=False, soft_wrap=True)
+    terminal().print(str(path), soft_wrap=True)

@@ -35,15 +35,11 @@ def score(
     out: Annotated[
         Path,
         typer.Option(
-            "--out",
-            metavar="FILE",
-            help="The file to write: a name that ends in .csv or .parquet.",
-            show_default=False,
+            metavar="FILE", help="The file to write: a name that ends in .csv or .parquet."
         ),
     ],
     maps: Annotated[
-        Path | None,
-        typer.Option("--maps", metavar="DIR", help="Write each image's error map as a PNG."),
+        Path | None, typer.Option(metavar="DIR", help="Write each image's error map as a PNG.")
     ] = None,
     resume: Annotated[
         bool,
@@ -79,8 +75,7 @@ def score(
             help=(
                 "Decide about all images of SOURCE together: 'fdr<=0.05' for at most 5% good parts"
                 " among the flagged, on average. Default: the threshold of the run."
-            ),
-            show_default=False,
+            )
         ),
     ] = None,
     quiet: Quiet = False,
@@ -131,34 +126,28 @@ def _print(done: ScoreSummary, out: Path) -> None:
     console = terminal()
     which = "above the threshold" if done.decision is None else "flagged"
     flagged = f", {done.n_anomalous:,} {which}" if done.has_threshold else ""
-    console.print(f"{count(done.n_images, 'image')} scored{flagged}: {out}", markup=False)
+    console.print(f"{count(done.n_images, 'image')} scored{flagged}: {out}")
     if done.decision is not None:
-        console.print(f"{done.decision.policy}: {done.decision.how}", markup=False)
+        console.print(f"{done.decision.policy}: {done.decision.how}")
     if done.n_reused:
         n_new = done.n_images - done.n_reused
-        console.print(
-            f"{n_new:,} of them are new; {done.n_reused:,} kept their score", markup=False
-        )
+        console.print(f"{n_new:,} of them are new; {done.n_reused:,} kept their score")
     if done.n_gone:
         console.print(
-            f"{count(done.n_gone, 'earlier row')} dropped: the image is gone or has changed",
-            markup=False,
+            f"{count(done.n_gone, 'earlier row')} dropped: the image is gone or has changed"
         )
     if done.drift is not None and done.drift.severity != "ok":
         drift = done.drift
-        console.print(
-            f"{drift.severity} {drift.code}: {drift.meaning} {drift.what_to_do}", markup=False
-        )
+        console.print(f"{drift.severity} {drift.code}: {drift.meaning} {drift.what_to_do}")
     if done.n_unreadable:
         console.print(
             f"error unreadable-files: {done.n_unreadable:,} of"
             f" {count(done.n_images + done.n_unreadable, 'image')} could not be read, so the model"
-            " judged none of them. Each has a row, with the reason in the column unreadable:",
-            markup=False,
+            " judged none of them. Each has a row, with the reason in the column unreadable:"
         )
     elif done.n_quarantined:
-        console.print(f"{count(done.n_quarantined, 'mask')} could not be read:", markup=False)
+        console.print(f"{count(done.n_quarantined, 'mask')} could not be read:")
     for path, reason in done.quarantined[:_MOST_NAMED]:
-        console.print(f"  {path}: {reason}", markup=False)
+        console.print(f"  {path}: {reason}")
     if done.n_quarantined > _MOST_NAMED:
-        console.print(f"  and {done.n_quarantined - _MOST_NAMED:,} more", markup=False)
+        console.print(f"  and {done.n_quarantined - _MOST_NAMED:,} more")

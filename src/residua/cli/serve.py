@@ -24,7 +24,6 @@ def serve(
                 "Images that people review on a page of their own: good, defect or its kind. Their"
                 " answers become corrections.csv, for `residua learn`."
             ),
-            show_default=False,
         ),
     ] = None,
     review_out: Annotated[
@@ -32,7 +31,6 @@ def serve(
         typer.Option(
             metavar="FOLDER",
             help="Folder for scores and answers of the review. Default: RUN/review.",
-            show_default=False,
         ),
     ] = None,
     root: Root = None,
@@ -68,24 +66,19 @@ def serve(
     without_token: Annotated[
         bool,
         typer.Option(
-            "--without-token",
-            help="Answer everybody who reaches --host, without a token.",
+            "--without-token", help="Answer everybody who reaches --host, without a token."
         ),
     ] = False,
     allow_host: Annotated[
         str | None,
         typer.Option(
-            "--allow-host",
-            metavar="NAME,...",
-            help="Host names to answer to, besides this machine's own.",
+            metavar="NAME,...", help="Host names to answer to, besides this machine's own."
         ),
     ] = None,
     trust_proxy: Annotated[
         str | None,
         typer.Option(
-            "--trust-proxy",
-            metavar="ADDRESS,...",
-            help="Proxies whose X-Forwarded-For header is trusted.",
+            metavar="ADDRESS,...", help="Proxies whose X-Forwarded-For header is trusted."
         ),
     ] = None,
     megabytes: Annotated[
@@ -107,8 +100,7 @@ def serve(
     concurrency: Annotated[
         int | None,
         typer.Option(
-            metavar="N",
-            help="Images to decode at the same time. Default: one per core, at most 4.",
+            metavar="N", help="Images to decode at the same time. Default: one per core, at most 4."
         ),
     ] = None,
     queue: Annotated[
@@ -117,9 +109,7 @@ def serve(
     per_client: Annotated[
         int | None,
         typer.Option(
-            "--per-client",
-            metavar="N",
-            help="Requests of one address at the same time. Default: any number.",
+            metavar="N", help="Requests of one address at the same time. Default: any number."
         ),
     ] = None,
     connections: Annotated[

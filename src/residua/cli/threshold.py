@@ -11,8 +11,11 @@ from residua._text import say
 from residua.cli.options import (
     BitsOfSource,
     GroupsOfRun,
+    Json,
+    KnownGroups,
     PerDay,
     Prevalence,
+    Run,
     day_of,
     of_another_source,
 )
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def threshold(
-    run: Annotated[Path, typer.Argument(help="A folder that `residua fit` wrote.", metavar="RUN")],
+    run: Run,
     source: Annotated[
         str | None,
         typer.Argument(help="Calibration images. Default: those of the run.", metavar="SOURCE"),
@@ -48,27 +51,14 @@ def threshold(
                 " Default: that of the last threshold."
             ),
             metavar="SHARE",
-            show_default=False,
         ),
     ] = None,
-    known_groups: Annotated[
-        bool,
-        typer.Option(
-            "--known-groups",
-            help="Promise for new images of the calibration groups alone, not for new groups.",
-        ),
-    ] = False,
+    known_groups: KnownGroups = False,
     groups: GroupsOfRun = None,
     bits: BitsOfSource = None,
     per_day: PerDay = None,
     prevalence: Prevalence = None,
-    json: Annotated[
-        Path | None,
-        typer.Option(
-            help="Write the operating point as JSON to FILE, or to standard output with -.",
-            metavar="FILE",
-        ),
-    ] = None,
+    json: Json = None,
 ) -> None:
     """Choose a new threshold for a RUN by a policy. The policy reads the scores of calibration
     images. The run stores the result.

@@ -19,27 +19,18 @@ def verify(
     report: Annotated[
         Path,
         typer.Argument(
-            metavar="REPORT",
-            help="An HTML file that residua wrote, or the JSON of a dossier.",
-            show_default=False,
+            metavar="REPORT", help="An HTML file that residua wrote, or the JSON of a dossier."
         ),
     ],
     run: Annotated[
         Path | None,
-        typer.Option(
-            "--run",
-            metavar="RUN",
-            help="Compare a dossier with this RUN too, file by file.",
-            show_default=False,
-        ),
+        typer.Option(metavar="RUN", help="Compare a dossier with this RUN too, file by file."),
     ] = None,
     accepted: Annotated[
         str | None,
         typer.Option(
-            "--accepted",
             metavar="SHA256",
             help="The hash that `residua accept` told: a dossier must be of these criteria.",
-            show_default=False,
         ),
     ] = None,
     json: Json = None,

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from residua.cli.options import BitsOfSource, Engine, Quiet, Run, ScoringDevice, engine_for
+from residua.cli.options import BitsOfSource, Engine, Json, Quiet, Run, ScoringDevice, engine_for
 
 
 def watch(
@@ -17,16 +17,13 @@ def watch(
         typer.Argument(
             metavar="FOLDER|-",
             help="The folder that images arrive in, or - to read paths from standard input.",
-            show_default=False,
         ),
     ],
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out",
             metavar="FOLDER",
             help="The table, a folder of Parquet files. Default: watch.parquet in RUN.",
-            show_default=False,
         ),
     ] = None,
     policy: Annotated[
@@ -35,8 +32,7 @@ def watch(
             help=(
                 "Decide about blocks of images: 'fdr<=0.05' for at most 5% good parts among the"
                 " flagged, on average. Default: the threshold of the run, image by image."
-            ),
-            show_default=False,
+            )
         ),
     ] = None,
     block: Annotated[
@@ -50,21 +46,15 @@ def watch(
                 "Run this command for each flagged image, without a shell. {path}, {score},"
                 " {p_value} and {n} are filled in; without {path} the path comes last."
             ),
-            show_default=False,
         ),
     ] = None,
     post: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL", help="Post each flagged image there as JSON.", show_default=False
-        ),
+        str | None, typer.Option(metavar="URL", help="Post each flagged image there as JSON.")
     ] = None,
     keep_days: Annotated[
         float | None,
         typer.Option(
-            metavar="DAYS",
-            help="Delete files of the table that are older. Default: keep all.",
-            show_default=False,
+            metavar="DAYS", help="Delete files of the table that are older. Default: keep all."
         ),
     ] = None,
     every: Annotated[
@@ -72,7 +62,6 @@ def watch(
         typer.Option(
             metavar="PERIOD",
             help="Write a report of each period, such as 8h or 1d, as HTML and JSON.",
-            show_default=False,
         ),
     ] = None,
     once: Annotated[
@@ -89,13 +78,7 @@ def watch(
     engine: Engine = "torch",
     device: ScoringDevice = None,
     bits: BitsOfSource = None,
-    json: Annotated[
-        Path | None,
-        typer.Option(
-            help="Write the status at the end as JSON to FILE, or to standard output with -.",
-            metavar="FILE",
-        ),
-    ] = None,
+    json: Json = None,
     quiet: Quiet = False,
 ) -> None:
     """Score images as they arrive in FOLDER, and write a row for each. Files stay where they are.

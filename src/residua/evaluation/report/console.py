@@ -7,9 +7,8 @@ from collections.abc import Collection
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.markup import escape
 from rich.padding import Padding
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from residua._text import count, terminal
@@ -251,7 +250,7 @@ def _print_quarantined(evidence: Evidence, console: Console) -> None:
 
 def _grid(*columns: str, show_header: bool = True) -> Table:
     return Table(
-        *map(escape, columns),
+        *(Column(Text(name)) for name in columns),
         box=None,
         show_header=show_header,
         header_style="dim",
