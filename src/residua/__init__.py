@@ -29,13 +29,19 @@ if TYPE_CHECKING:
     from residua.records import Estimate, Evaluation, Finding, OperatingPoint
     from residua.runs.wrap import wrap
     from residua.thresholds import choose_threshold
-    from residua.training.estimators import Autoencoder, AutoencoderClassifier, OneClassDetector
+    from residua.training.estimators import (
+        Autoencoder,
+        AutoencoderClassifier,
+        OneClassDetector,
+        scorer,
+    )
 
 
 _WHERE = {
     "Autoencoder": "training.estimators",
     "AutoencoderClassifier": "training.estimators",
     "OneClassDetector": "training.estimators",
+    "scorer": "training.estimators",
     "Evidence": "evaluation",
     "evaluate_classification": "evaluation",
     "evaluate_detection": "evaluation",
@@ -54,7 +60,7 @@ _WHERE = {
     "wrap": "runs.wrap",
 }
 _ROOMS = ("baselines", "errors", "findings", "metrics", "records", "thresholds")
-_NEED_TORCH = ("Autoencoder", "AutoencoderClassifier", "OneClassDetector")
+_NEED_TORCH = ("Autoencoder", "AutoencoderClassifier", "OneClassDetector", "scorer")
 
 __all__ = [
     "Autoencoder",
@@ -80,6 +86,7 @@ __all__ = [
     "metrics",
     "print_evaluation",
     "records",
+    "scorer",
     "thresholds",
     "wrap",
     "write_html",

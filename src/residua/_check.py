@@ -17,6 +17,7 @@ from residua._text import few
 from residua.errors import InputError, LabelError, RangeError, ShapeError
 
 _Value = TypeVar("_Value")
+_UNMASK = "Leave out those images, or fill what is masked: array.filled(VALUE)"
 
 
 def fault(
@@ -79,11 +80,19 @@ def array_of(value: Any) -> NDArray[Any]:
 
     bfloat16 and float16 of torch and bfloat16 of others become float32, which holds them all.
 
+    Raises
+    ------
+    RangeError
+        If entries are masked: NumPy's plain arrays would bring back what lies below.
+
     Examples
     --------
     >>> array_of([0.5, 1])
     array([0.5, 1. ])
     """
+    if n_masked := _n_masked(value):
+        must = "must have no masked entries"
+        raise fault("an array", must, f"{n_masked} masked of {value.size}", _UNMASK, RangeError)
     if is_tensor(value):
         value = value.detach().cpu()
         if value.is_floating_point() and value.element_size() < 4:
@@ -102,7 +111,7 @@ def as_images(images: Any, *, name: str = "images", problems: Problems) -> NDArr
     """
     empty = np.zeros((0, 1, 1, 1), np.float32)
     try:
-        array = array_of(images)
+        array = array_of(unmasked(images, name, problems))
     except (ValueError, TypeError) as error:
         return problems.instead(
             empty,
@@ -159,23 +168,18 @@ def _unit_range(array: NDArray[Any], name: str, problems: Problems) -> NDArray[n
     return array.astype(np.float32, copy=False)
 
 
-def check_unmasked(array: Any, name: str, problems: Problems) -> None:
-    """Note a problem where entries of a masked array are masked.
+def _n_masked(array: Any) -> int:
+    masked = isinstance(array, np.ma.MaskedArray)
+    return int(np.count_nonzero(np.ma.getmaskarray(array))) if masked else 0
 
-    NumPy's plain arrays would bring back what lies below.
-    """
-    n_masked = (
-        int(np.count_nonzero(np.ma.getmaskarray(array)))
-        if isinstance(array, np.ma.MaskedArray)
-        else 0
-    )
-    if n_masked:
-        problems.add(
-            f"{name} must have no masked entries",
-            f"{n_masked} masked of {array.size}",
-            "Leave out those images, or fill what is masked: array.filled(VALUE)",
-            RangeError,
-        )
+
+def unmasked(array: Any, name: str, problems: Problems) -> Any:
+    """`array` as it is, and a problem noted where entries of a masked array are masked."""
+    if n_masked := _n_masked(array):
+        got = f"{n_masked} masked of {array.size}"
+        problems.add(f"{name} must have no masked entries", got, _UNMASK, RangeError)
+        return array.data
+    return array
 
 
 def as_scores(scores: Any, *, name: str = "scores", problems: Problems) -> NDArray[Any]:
@@ -183,9 +187,8 @@ def as_scores(scores: Any, *, name: str = "scores", problems: Problems) -> NDArr
 
     NaN and infinities refused.
     """
-    check_unmasked(scores, name, problems)
     try:
-        array = array_of(scores)
+        array = array_of(unmasked(scores, name, problems))
         if not np.issubdtype(array.dtype, np.floating):
             array = array.astype(
                 np.float64, casting="same_kind" if array.dtype.kind == "c" else "unsafe"
@@ -194,7 +197,7 @@ def as_scores(scores: Any, *, name: str = "scores", problems: Problems) -> NDArr
         return problems.instead(
             np.zeros(0),
             f"{name} must be numbers",
-            f"{array_of(scores).dtype} values",
+            f"{few(map(repr, np.ravel(array_of(scores)).tolist()), 2)}",
             "Convert them to float",
             RangeError,
         )
@@ -232,7 +235,7 @@ def as_binary_labels(labels: Any, *, name: str = "labels", problems: Problems) -
 
     0/1 and booleans are accepted, all else refused.
     """
-    array = _as_column(array_of(labels))
+    array = _as_column(array_of(unmasked(labels, name, problems)))
     if array.ndim != 1:
         return problems.instead(
             np.zeros(0, np.bool_),
@@ -279,7 +282,7 @@ def as_classes(labels: Any, *, name: str = "labels", problems: Problems) -> NDAr
 
     Whole floats and booleans become integers, missing labels are refused.
     """
-    array = _as_column(array_of(labels))
+    array = _as_column(array_of(unmasked(labels, name, problems)))
     if array.ndim != 1:
         return problems.instead(
             np.zeros(0, np.int64),
@@ -339,7 +342,7 @@ def as_probabilities(
     """
     empty = np.zeros((0, 2))
     try:
-        array = array_of(probabilities)
+        array = array_of(unmasked(probabilities, name, problems))
         array = array.astype(np.float32 if array.dtype in (np.float16, np.float32) else np.float64)
     except (ValueError, TypeError):
         return problems.instead(

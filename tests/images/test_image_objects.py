@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from residua.errors import ImageError, InputError, RangeError, ShapeError, SourceError
+from residua.errors import ImageError, InputError, LabelError, RangeError, ShapeError, SourceError
 from residua.images import ImageSet, load_images
 from residua.images.loading import as_image_set
 
@@ -200,6 +200,18 @@ def test_a_loader_is_read_through_its_data_set_in_order(pixels, tensors):
     check(load_images(torch.utils.data.DataLoader(Stream(), batch_size=5)), pixels)
 
 
+def test_grey_batches_of_any_length_are_read_alike(pixels, tensors):
+    torch = pytest.importorskip("torch")
+    grey = tensors[:, 0]
+    for size in (5, 9, 4, 3):  # the last batch of two or three, or all could be one of channels
+        for n in (N, N - 1):
+            loader = torch.utils.data.DataLoader(grey[:n], batch_size=size, collate_fn=torch.stack)
+            assert np.array_equal(load_images(loader).array()[..., 0], pixels[:n, ..., 0])
+    batches = [grey[:4], grey[4:9], grey[9:]]
+    assert np.array_equal(load_images(iter(batches)).array()[..., 0], pixels[..., 0])
+    check(load_images(iter(tensors)), pixels, None)  # images alone stay images
+
+
 def test_elements_of_tensorflow_alone_and_in_batches(pixels):
     labels = np.arange(N)
     batches = [(pixels[at : at + 5], labels[at : at + 5]) for at in range(0, N, 5)]
@@ -297,6 +309,35 @@ def test_what_cannot_be_an_image_is_refused_with_its_number(pixels, tensors):
         load_images(load_images(pixels))
     with pytest.raises(InputError, match="are for objects"):
         load_images("digits", labels=[1])
+    with pytest.raises(SourceError, match="one pair of 12 images and their labels"):
+        load_images((pixels, LABELS))
+    hidden = np.ma.masked_equal(pixels, pixels.max())
+    for given in (hidden, list(hidden), as_image_set):
+        with pytest.raises(RangeError, match="no masked entries"):
+            given(hidden) if callable(given) else load_images(given)
+
+
+def test_bytes_of_0_and_1_alone_are_refused_and_bits_are_not(pixels):
+    bits = pixels > 100
+    for given in (bits.astype(np.uint8), list(bits.astype(np.uint8))):
+        for read in (load_images, as_image_set):
+            with pytest.raises(RangeError, match=r"Got 0 and 1 alone.*astype\(bool\)"):
+                read(given)
+    assert load_images(bits).array().max() == 255
+    assert len(load_images(np.zeros_like(pixels))) == N  # black is black
+
+
+def test_labels_beside_those_of_an_object_may_rename_and_not_contradict_them(pixels):
+    data = Items(zip(pixels, LABELS, strict=True))
+    renamed = load_images(data, labels=[int(one != "good") for one in LABELS])
+    assert renamed.labels.tolist() == [0] * 8 + [1] * 4
+    assert any("images' own are good, scratch" in note for note in renamed.notes)
+    assert not any("own are" in note for note in load_images(data, labels=LABELS).notes)
+    for wrong in (LABELS[::-1], ["scratch"] * 4 + ["good"] * 8):
+        with pytest.raises(LabelError, match=r"Got 8 labels that differ, first at 0: scratch"):
+            load_images(data, labels=wrong)
+    numbered = Items(zip(pixels, range(N), strict=True))
+    assert load_images(numbered, labels=[0] * 8 + [1] * 4).labels.sum() == 4  # classes joined
 
 
 def test_random_items_are_refused_and_what_does_not_decode_is_quarantined(pixels):

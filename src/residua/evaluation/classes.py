@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import Problems, array_of, as_classes, check_unmasked, fault, same_length
+from residua._check import Problems, array_of, as_classes, fault, same_length, unmasked
 from residua._labels import perhaps_missing, spelled
 from residua.errors import LabelError, ShapeError
 from residua.evaluation.labels import without_missing
@@ -89,8 +89,8 @@ def read_classes(
     """
     told: list[Assumption] = []
     problems = Problems("evaluate_classification")
-    check_unmasked(predictions, "predictions", problems)
-    y, p = without_missing(labels), array_of(predictions)
+    y = without_missing(labels)
+    p = array_of(unmasked(predictions, "predictions", problems))
     if (matrix := _zeros_and_ones(labels)) is not None:
         if p.ndim == 2 and p.shape[1] not in (1, matrix.shape[1]):
             got = f"{matrix.shape[1]} columns of labels and {p.shape[1]} of predictions"

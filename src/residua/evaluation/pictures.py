@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import Problems, array_of, check_unmasked
+from residua._check import Problems, array_of, unmasked
 from residua.errors import RangeError, ShapeError
 from residua.evaluation.layout import channels_last, matched, without_opaque_alpha
 from residua.evaluation.scale_options import PixelScale, ScaleOptions, named
@@ -216,9 +216,8 @@ def _overstep(unit: NDArray[Any]) -> tuple[float, float] | None:
 
 def _as_stack(array: Any, name: str, problems: Problems) -> NDArray[Any]:
     empty = np.zeros((0, 1, 1, 1))
-    check_unmasked(array, name, problems)
     try:
-        stack = array_of(array)
+        stack = array_of(unmasked(array, name, problems))
     except ValueError as error:
         return problems.instead(
             empty,

@@ -32,7 +32,7 @@ from residua.images.groups import (
 )
 from residua.images.imageset import ImageSet
 from residua.images.listing import Listing, Options, Progress, Quarantined
-from residua.images.normal_labels import Labels, inferred_normal, named_normal
+from residua.images.normal_labels import Labels, inferred_normal, named_normal, told_beside
 from residua.images.objects import list_object
 from residua.images.objects.items import mask_of
 from residua.images.reading import Reading, reading_of
@@ -164,6 +164,7 @@ def load_images(
             "load_images: a source must not be read twice. Got an ImageSet. Use it as it is, or its"
             " with_normal, with_split and split."
         )
+    own: Any = None
     told = {"labels": labels, "masks": masks, "paths": paths, "splits": splits}
     if isinstance(source, (str, os.PathLike)):
         if any(column is not None for column in told.values()):
@@ -173,8 +174,9 @@ def load_images(
             )
         listing, name = list_source(source, options), str(source)  # type: ignore[arg-type]
     else:
-        listing = _with_told(list_object(source, options), told)
-        name = listing.kind
+        found = list_object(source, options)
+        listing = _with_told(found, told)
+        name, own = listing.kind, found.labels
     grouped = (
         group_listing(listing, groups)
         if groups is None or isinstance(groups, str | Grouping)
@@ -182,6 +184,10 @@ def load_images(
     )
     by = None if grouped.grouping is None else grouped.grouping.by
     loaded = read_pixels(with_groups(listing, grouped), options)
+    if labels is not None and own is not None:
+        notes = told_beside(listing.labels, own, "load_images")
+        told_notes = [*loaded.listing.notes, *notes]
+        loaded = replace(loaded, listing=replace(loaded.listing, notes=told_notes))
     if not len(loaded.listing.names):
         raise SourceError(_nothing_readable(name, loaded.listing))
     _check_masks(loaded)
@@ -190,6 +196,8 @@ def load_images(
     elif by == "twins":
         loaded = _grouped_by_twins(loaded, name)
     images = _assemble(name, loaded, grouped.grouping, normal, seed)
+    if not isinstance(source, (str, os.PathLike)):  # of files `check` has a finding
+        _refuse_bits(images)
     _log.info("%s", without_secrets(repr(images)))
     if images.quarantined:
         path, reason = images.quarantined[0]
@@ -216,13 +224,15 @@ def as_image_set(
 
     Examples
     --------
-    >>> as_image_set([np.zeros((8, 8), np.uint8), np.ones((9, 9), np.uint8)]).sizes.tolist()
+    >>> as_image_set([np.zeros((8, 8)), np.ones((9, 9))]).sizes.tolist()
     [[8, 8], [9, 9]]
     """
     if isinstance(images, ImageSet):
         return images
     if isinstance(images, np.ndarray) and images.dtype != object:
-        return ImageSet.from_arrays(images, labels, reading=reading, normal=normal)
+        made = ImageSet.from_arrays(images, labels, reading=reading, normal=normal)
+        _refuse_bits(made)
+        return made
     if isinstance(images, (str, os.PathLike)):
         raise InputError(
             f"images: must be an ImageSet or an object with images. Got the path {images}. Pass"
@@ -236,6 +246,18 @@ def as_image_set(
             f" cannot be read: {reason}. Leave them out; load_images does."
         )
     return found
+
+
+def _refuse_bits(images: ImageSet) -> None:
+    """Refuse bytes that hold 0 and 1 alone: as images they are black."""
+    if len(images) < 2 or images.dtype != np.uint8 or images[0].max() > 1:  # one may be black
+        return
+    if max(int(np.max(one)) for one in images) == 1:
+        raise RangeError(
+            "images: bytes must be brightness from 0 to 255. Got 0 and 1 alone. Pass"
+            " images.astype(bool), or multiply them by 255; floats that were cut to whole numbers"
+            " have to be scaled first."
+        )
 
 
 def _with_told(listing: Listing, told: Mapping[str, Any]) -> Listing:

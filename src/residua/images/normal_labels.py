@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._labels import means_anomalous, normal_among, same_label
-from residua._text import few
+from residua._labels import group_name, means_anomalous, normal_among, same_label
+from residua._text import count, few
 from residua.errors import LabelError
 from residua.records import Assumption
 
@@ -127,6 +127,36 @@ def inferred_normal(
         why += f"; anomalous are {few(others, 8)}"
     assumed.append(Assumption(about=_ABOUT, taken=", ".join(found), because=why, to_tell=_TO_TELL))
     return found
+
+
+def told_beside(told: Any, own: Any, where: str) -> list[str]:
+    """What is noted where labels are told beside those that a source has itself.
+
+    Raises
+    ------
+    LabelError
+        If both name the same labels and differ: one of them is wrong, or in another order.
+
+    Examples
+    --------
+    >>> told_beside(np.array([0, 1]), ["good", "scratch"], "fit")
+    ["labels are those that were told; the images' own are good, scratch"]
+    """
+    pairs = [(group_name(one), group_name(other)) for one, other in zip(told, own, strict=True)]
+    differ = [row for row, (one, other) in enumerate(pairs) if one and other and one != other]
+    if not differ:
+        return []
+    both = {(one, other) for one, other in pairs if one and other}
+    said, there = {one for one, _ in both}, {other for _, other in both}
+    is_renamed = len(both) == len(there)  # each own label has one name
+    if said == there or (said <= there and not is_renamed):
+        one, other = pairs[differ[0]]
+        raise LabelError(
+            f"{where}: labels that are passed must agree with those that the images have. Got"
+            f" {count(len(differ), 'label')} that differ, first at {differ[0]}: {one} passed where"
+            f" the image has {other}. Leave them out, or pass the images without their own."
+        )
+    return [f"labels are those that were told; the images' own are {few(sorted(map(str, there)))}"]
 
 
 def is_inferred_normal(assumption: Assumption) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import Problems
+from residua._check import Problems, array_of
 from residua.errors import ImageError
 from residua.images.arrays import as_pixels
 from residua.images.channels import with_channels
@@ -204,12 +204,11 @@ def pixels_of(images: Any, problems: Problems, reading: Reading) -> Pixels:
     if isinstance(images, np.ndarray) and images.dtype != object:
         return InArray(as_pixels(images, name="images", problems=problems, reading=reading))
     if len({np.shape(image) for image in images}) <= 1 and _are_small(images):
-        return InArray(
-            as_pixels(np.asarray(list(images)), name="images", problems=problems, reading=reading)
-        )
+        stacked = np.asarray([*map(array_of, images)])
+        return InArray(as_pixels(stacked, name="images", problems=problems, reading=reading))
     singles = [
         as_pixels(
-            np.asarray(image)[np.newaxis], name=f"images[{i}]", problems=problems, reading=reading
+            array_of(image)[np.newaxis], name=f"images[{i}]", problems=problems, reading=reading
         )
         for i, image in enumerate(images)
     ]

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import Problems, as_binary_labels, as_scores, same_length
+from residua._check import Problems, array_of, as_binary_labels, as_scores, same_length, unmasked
 
 # 8,192 float32 keys and the slice they search stay in the second-level cache: 2.6 times faster than
 # one search (1e7 scores).
@@ -50,7 +50,7 @@ def _quick_labels(labels: Any, problems: Problems) -> NDArray[np.bool_]:
 
     It would cost more than the metric.
     """
-    array = np.asarray(labels)
+    array = array_of(unmasked(labels, "labels", problems))
     is_zero_one = (
         array.ndim == 1
         and array.dtype.kind in "iu"

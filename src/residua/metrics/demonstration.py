@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import Problems, fault
+from residua._check import Problems, array_of, fault
 from residua.errors import RangeError, ShapeError
 from residua.metrics._values import SPANS, check_finite
 from residua.metrics.keras import KerasAccuracy, Rule, accuracy
@@ -132,7 +132,7 @@ def _as_pair(images: Any, reconstructions: Any) -> tuple[NDArray[Any], NDArray[A
             ShapeError,
         )
         problems.raise_any()
-    x, r = np.asarray(images), np.asarray(reconstructions)
+    x, r = array_of(images), array_of(reconstructions)
     check_finite(problems, images=x, reconstructions=r)
     problems.raise_any()
     return x, r

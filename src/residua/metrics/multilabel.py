@@ -15,7 +15,7 @@ from typing import Any, Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import Problems, fault
+from residua._check import Problems, array_of, fault, unmasked
 from residua.errors import LabelError, RangeError, ShapeError
 from residua.metrics.ranking import average_precision
 
@@ -189,7 +189,7 @@ def multilabel_average_precision(
     """
     _check_average("multilabel_average_precision", average)
     problems = Problems("multilabel_average_precision")
-    truth, values = _as_matrix(y_true, "y_true", problems), np.asarray(scores)
+    truth, values = _as_matrix(y_true, "y_true", problems), array_of(scores)
     _same_shape(truth, values, "scores", problems)
     problems.raise_any()
     if average == "micro":
@@ -261,7 +261,7 @@ def _both(where: str, y_true: Any, y_pred: Any, threshold: float) -> tuple[Boole
 
 
 def _as_matrix(labels: Any, name: str, problems: Problems) -> Booleans:
-    array = np.asarray(labels)
+    array = array_of(unmasked(labels, name, problems))
     if array.ndim != 2:
         return problems.instead(
             np.zeros((0, 0), np.bool_),

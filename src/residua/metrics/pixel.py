@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import Problems
+from residua._check import Problems, array_of
 from residua.errors import LabelError, RangeError, ShapeError
 from residua.metrics._ranks import insertion_points
 from residua.metrics.ranking import average_precision, roc_auc
@@ -267,7 +267,7 @@ def checked_pair(
     index: int, mask: Any, image: Any, problems: Problems
 ) -> tuple[NDArray[np.bool_] | None, NDArray[Any]] | None:
     """A mask (None where nothing is defective) and its map; None where they are wrong: noted."""
-    truth, values = _mask(mask), np.asarray(image)
+    truth, values = _mask(mask), array_of(image)
     if _what_is_wrong(index, truth, values, problems):
         return None
     return truth if truth is not None and truth.any() else None, _as_float(values)
@@ -277,7 +277,7 @@ def _mask(mask: Any) -> NDArray[Any] | None:
     """Booleans from 0/1 or 0/255; anything else stays as it is and is refused later."""
     if mask is None:
         return None
-    array = np.asarray(mask)
+    array = array_of(mask)
     if array.dtype.kind in "iuf" and array.size:
         high = array.max()
         if high in (0, 1, 255) and np.isin(array, (0, high)).all():

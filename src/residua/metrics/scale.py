@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import Problems
+from residua._check import Problems, array_of
 from residua.errors import ShapeError
 from residua.metrics._values import SPANS, Candidate, Scale, Values, check_finite
 
@@ -303,7 +303,7 @@ def audited(
 
 def _as_numbers(images: Any, reconstructions: Any) -> tuple[NDArray[Any], NDArray[Any]]:
     problems = Problems("scale_audit")
-    x, r = np.asarray(images), np.asarray(reconstructions)
+    x, r = array_of(images), array_of(reconstructions)
     check_finite(problems, images=x, reconstructions=r)
     if x.ndim == r.ndim + 1 and x.shape[-1] == 1:
         x = x[..., 0]

@@ -9,7 +9,16 @@ from __future__ import annotations
 import numpy as np
 import pandas
 import pytest
-from sklearn.metrics import roc_auc_score
+from sklearn.base import clone
+from sklearn.metrics import (
+    average_precision_score,
+    balanced_accuracy_score,
+    f1_score,
+    get_scorer,
+    precision_score,
+    recall_score,
+    roc_auc_score,
+)
 from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -17,8 +26,8 @@ from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.validation import check_array
 
-from residua import Autoencoder, AutoencoderClassifier, OneClassDetector, load_images
-from residua.errors import LabelError
+from residua import Autoencoder, AutoencoderClassifier, OneClassDetector, load_images, scorer
+from residua.errors import InputError, LabelError
 from residua.images import ImageSet
 
 
@@ -165,7 +174,7 @@ def test_a_detector_is_evaluated_by_labels_of_scikit_learn(labelled):
     ("y", "got"),
     [
         (lambda y: y + 1, "Got 1, 2"),
-        (np.ones_like, "1 alone, which means both"),
+        (np.ones_like, "1 alone, which is anomalous beside 0, and normal beside -1"),
         (lambda y: np.array(["left", "right"])[y], "Got left, right"),
     ],
 )
@@ -198,6 +207,76 @@ def test_a_search_over_a_detector_chooses_by_images_of_both_kinds(labelled):
     assert own == pytest.approx(
         [search.cv_results_[f"split{fold}_test_score"][1] for fold in range(2)]
     )
+
+
+def test_scorers_read_labels_as_fit_does_and_those_of_scikit_learn_are_warned_of(labelled):
+    images, anomalous = labelled
+    folds = StratifiedKFold(2, shuffle=True, random_state=0)
+    detector = OneClassDetector("pca", latent=8)
+    wanted = [
+        roc_auc_score(anomalous[test], one.anomaly_scores(images[test]))
+        for train, test in folds.split(images, anomalous)
+        for one in [clone(detector).fit(images[train], anomalous[train])]
+    ]
+    own = cross_val_score(detector, images, anomalous, cv=folds, scoring=scorer("roc_auc"))
+    assert own == pytest.approx(wanted)
+    with pytest.warns(UserWarning, match=r"fit got 0, 1, so its scores are upside down.*scorer"):
+        upside_down = cross_val_score(detector, images, anomalous, cv=folds, scoring="roc_auc")
+    assert upside_down == pytest.approx(1 - own)
+    chain = make_pipeline(FunctionTransformer(), clone(detector)).fit(images, anomalous)
+    with pytest.warns(UserWarning, match=r"predict: a scorer of scikit-learn takes \+1"):
+        get_scorer("accuracy")(chain, images, anomalous)
+    both = {name: scorer(name) for name in ("f1", "roc_auc")}
+    search = GridSearchCV(detector, {"latent": [1, 8]}, cv=folds, scoring=both, refit="f1")
+    search.fit(images, anomalous)
+    found = search.best_estimator_.predict(images) == -1
+    assert both["f1"](search.best_estimator_, images, anomalous) == f1_score(anomalous, found)
+    for name, function in (
+        ("precision", precision_score),
+        ("recall", recall_score),
+        ("balanced_accuracy", balanced_accuracy_score),
+    ):
+        assert scorer(name)(chain, images, anomalous) == pytest.approx(
+            function(anomalous, chain.predict(images) == -1)
+        )
+    some = [None, *anomalous.tolist()[1:]]
+    assert scorer("average_precision")(chain, images, some) == pytest.approx(
+        average_precision_score(anomalous[1:], -chain.score_samples(images)[1:])
+    )
+    with pytest.raises(InputError, match=r"must be one of roc_auc, .*Got 'auc'"):
+        scorer("auc")
+
+
+@pytest.mark.parametrize("labels", [lambda y: y, lambda y: np.array(["good", "scratch"])[y]])
+def test_a_part_of_one_kind_is_read_as_fit_read_the_whole(labelled, labels):
+    images, anomalous = labelled
+    made = OneClassDetector("pca").fit(images, labels(anomalous))
+    bad = anomalous == 1
+    assert np.isnan(made.score(images[bad], labels(anomalous[bad])))
+    record = made.evaluate(images[bad], labels(anomalous[bad]))
+    assert record.metrics["recall"].value > 0.9
+    assert record.metrics["roc_auc"].value is None
+    assert np.isnan(made.score(images[bad], -np.ones(bad.sum(), int)))
+    with pytest.raises(LabelError, match="1 alone, which is anomalous beside 0"):
+        OneClassDetector("pca").fit(images[~bad]).score(images[bad], np.ones(bad.sum(), int))
+
+
+def test_labels_that_contradict_those_of_the_images_are_refused(labelled):
+    images, anomalous = labelled
+    pairs = list(zip(images, anomalous.tolist(), strict=True))
+    same = OneClassDetector("pca").fit(pairs, anomalous)
+    assert same.score(pairs, anomalous) > 0.9
+    for fault in (
+        lambda: OneClassDetector("pca").fit(pairs, 1 - anomalous),
+        lambda: OneClassDetector("pca").fit(load_images(pairs), np.roll(anomalous, 1)),
+        lambda: AutoencoderClassifier().fit(pairs, 1 - anomalous),
+        lambda: same.score(pairs, 1 - anomalous),
+        lambda: same.evaluate(pairs, np.roll(anomalous, 1)),
+    ):
+        with pytest.raises(
+            LabelError, match=r"must agree with those .* Got \d+ labels that differ"
+        ):
+            fault()
 
 
 def test_codes_come_as_a_named_frame_and_pipelines_hold_an_estimator(labelled):

@@ -121,6 +121,9 @@ def test_a_callback_must_be_callable_and_a_logger_known(small):
     assert not Path("logs").exists()
     told = []
     detector().fit(small[0], callbacks=told.append)  # one alone
+    with pytest.warns(UserWarning, match="callbacks were not called.*has no epochs"):
+        made = residua.OneClassDetector("pca").fit(small[0], callbacks=told.append)
+    assert any("callbacks were not called" in note for note in made.notes_)
     assert told
 
 

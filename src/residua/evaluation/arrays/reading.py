@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from residua._check import Problems, check_unmasked
+from residua._check import Problems, unmasked
 from residua._files import NUMPY_FAULTS
 from residua._tables import read_cells, read_parquet
 from residua.errors import InputError, ShapeError, SourceError
@@ -110,7 +110,7 @@ def read(source: Any, role: Role, problems: Problems, classes: Classes = _UNNAME
 def _array(source: Any, role: Role, problems: Problems) -> Column | None:
     """An array as it is, NaN in it too; only labels and groups may be missing."""
     if role not in MAY_BE_MISSING:
-        check_unmasked(source, f"--{role.name}", problems)
+        source = unmasked(source, f"--{role.name}", problems)
     try:
         return Column(without_missing(source) if role in MAY_BE_MISSING else np.asarray(source))
     except ValueError:

@@ -30,7 +30,7 @@ def read(thing: Any, options: Options) -> Listing:
         If those batches are drawn at random: nobody could say which score is whose.
     """
     sampler = type(thing.sampler).__name__
-    is_torchs = thing.collate_fn.__module__.startswith("torch.utils.data")
+    is_torchs = str(thing.collate_fn.__module__).startswith("torch.utils.data")
     if is_torchs and sampler in _IN_ORDER and _takes_all(thing):
         listing = sequences.read(thing.dataset, options)
         shuffled = (
@@ -50,7 +50,8 @@ def read(thing: Any, options: Options) -> Listing:
             SourceError,
         )
     mend = "Pass the loader's dataset, which is read as needed"
-    items = in_memory(thing, options, "the DataLoader", mend)
+    size = thing.batch_size or getattr(batches, "batch_size", 0)
+    items = in_memory(thing, options, "the DataLoader", mend, batch_size=size)
     return list_items(
         "DataLoader", len(items), items.__getitem__, options, name="item", check_twice=False
     )

@@ -317,43 +317,69 @@ def _refuse_random(content: Items, names: NDArray[Any]) -> None:
             )
 
 
-def in_memory(found: Any, options: Options, what: str, mend: str) -> list[Item]:
+def in_memory(
+    found: Any, options: Options, what: str, mend: str, *, batch_size: int = 0
+) -> list[Item]:
     """Items that come in order once, alone or in batches, all in memory.
+
+    All are read alike: three axes of which the first could be channels are a batch of grey images
+    where the source gives batches of that size or larger, or another one could not be an image.
 
     Raises
     ------
     SourceError
         If they need more than four times the memory that is allowed.
     """
-    items: list[Item] = []
+    items: list[tuple[Item, int]] = []  # with the most images that it can hold, where known
     n_bytes = 0
     for value in found:
         where = f"load_images: {what}: item {len(items)}"
         rows = value if isinstance(value, list) and all(map(_is_item, value)) else [value]
-        for item in (one for row in rows for one in _unbatched(item_of(row, where))):
-            items.append(item)
-            n_bytes += 0 if isinstance(item.image, Image.Image) else array_of(item.image).nbytes
+        for row in rows:
+            items.append((item_of(row, where), batch_size if row is value else 0))
+            n_bytes += _n_bytes(items[-1][0].image)
         if n_bytes > options.array_limit:
             raise SourceError(
                 f"load_images: {what} must fit in memory, because it gives its images once, in"
                 f" order. Got over {n_bytes:,} bytes in {count(len(items), 'image')} where"
                 f" {options.array_limit:,} are allowed. {mend}, or raise memory_megabytes."
             )
-    return items
+    shapes = [_shape(item) for item, _ in items]
+    grey = {shape[1:] for shape in shapes if len(shape) == 3 and _is_batch(shape)}
+    return [
+        one
+        for (item, most), shape in zip(items, shapes, strict=True)
+        for one in _unbatched(
+            item, shape, _is_batch(shape) or shape[1:] in grey or 0 < (shape or (0,))[0] <= most
+        )
+    ]
 
 
-def _unbatched(item: Item) -> list[Item]:
+def _n_bytes(image: Any) -> int:
+    if isinstance(image, (list, tuple)):
+        return sum(map(_n_bytes, image))
+    return 0 if isinstance(image, Image.Image) else array_of(image).nbytes
+
+
+def _shape(item: Item) -> tuple[int, ...]:
+    if isinstance(item.image, (Image.Image, bytes, str, Mapping, list, tuple)):
+        return ()
+    return tuple(np.shape(item.image))
+
+
+def _is_batch(shape: tuple[int, ...]) -> bool:
+    """Whether no image can have this shape."""
+    return len(shape) == 4 or (len(shape) == 3 and not {shape[0], shape[-1]} & CHANNELS)
+
+
+def _unbatched(item: Item, shape: tuple[int, ...], is_batch: bool) -> list[Item]:
     image = item.image
     if isinstance(image, (list, tuple)):
         n = len(image)
-    else:
-        shape: tuple[int, ...] = ()
-        if not isinstance(image, (Image.Image, bytes, str, Mapping)):
-            shape = tuple(np.shape(image))
-        is_batch = len(shape) == 4 or (len(shape) == 3 and not {shape[0], shape[-1]} & CHANNELS)
-        if not is_batch:
-            return [item]
+    elif is_batch and len(shape) > 2:
         n = shape[0]
+    else:
+        return [item]
     labels = item.label
     has_labels = isinstance(labels, (list, tuple)) or len(getattr(labels, "shape", ())) > 0
     if has_labels and len(labels) != n:

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from residua.errors import SourceError
 from residua.images.listing import Listing, Options
 from residua.images.objects.items import in_memory, list_items
@@ -44,6 +46,12 @@ def read(thing: Any, options: Options) -> Listing:
 def _of_list(items: list[Any], options: Options) -> Listing:
     if not items:
         raise SourceError("load_images: a list must hold at least one image. Got none.")
+    if _is_pair(items):
+        raise SourceError(
+            "load_images: a list must hold images, or pairs of image and label. Got one pair of"
+            f" {len(items[0])} images and their labels. Pass the labels beside the images: y, or"
+            " labels=."
+        )
     paths = [str(item) for item in items if isinstance(item, (str, os.PathLike))]
     return list_items(
         "list",
@@ -54,6 +62,15 @@ def _of_list(items: list[Any], options: Options) -> Listing:
         names=paths if len(paths) == len(items) else None,
         check_twice=False,
     )
+
+
+def _is_pair(items: list[Any]) -> bool:
+    """Whether it is what others call ``(X, y)``."""
+    shapes = [
+        np.shape(item) if hasattr(item, "__array__") or isinstance(item, list) else ()
+        for item in items
+    ]
+    return len(items) == 2 and len(shapes[0]) >= 3 and shapes[1] == shapes[0][:1]
 
 
 def _paths(thing: Any, n: int) -> list[str] | None:

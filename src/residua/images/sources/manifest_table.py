@@ -174,8 +174,8 @@ def named_columns(
     names = {own: taken.get(own, own.lower() if own.lower() in COLUMNS else own) for own in given}
     if "path" not in names.values():
         raise SourceError(
-            f"{where}: a manifest must have a column path. Got {', '.join(given) or 'no header'}."
-            " Add it."
+            f"{where}: a table of images must have a column path, image or file. Got"
+            f" {', '.join(given) or 'no header'}. Rename the one that says where each image is."
         )
     for name in given:
         close = difflib.get_close_matches(

@@ -4,6 +4,7 @@ from residua.training.estimators.autoencoder import Autoencoder
 from residua.training.estimators.base import ImageEstimator, NotFittedError
 from residua.training.estimators.classifier import AutoencoderClassifier
 from residua.training.estimators.detector import OneClassDetector
+from residua.training.estimators.scorers import scorer
 
 __all__ = [
     "Autoencoder",
@@ -11,4 +12,5 @@ __all__ = [
     "ImageEstimator",
     "NotFittedError",
     "OneClassDetector",
+    "scorer",
 ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Collection
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +20,26 @@ _MEND = (
 )
 
 
-def read_anomalies(labels: Any, n_images: int, where: str) -> tuple[NDArray[np.bool_], str]:
-    """Which of the images are anomalous, False without a label, and in words how labels were read.
+class Anomalies(NamedTuple):
+    """Which of the images are anomalous, False where they are not ``labelled``; how that was read.
+
+    ``seen`` are the labels that occur.
+    """
+
+    flags: NDArray[np.bool_]
+    labelled: NDArray[np.bool_]
+    words: str
+    seen: frozenset[Any]
+
+
+def read_anomalies(
+    labels: Any, n_images: int, where: str, others: Collection[Any] = ()
+) -> Anomalies:
+    """What labels say.
 
     0 and 1, or booleans: 1 is anomalous. 1 and -1, as scikit-learn's outlier detectors have them:
-    -1 is. Names: by what they mean.
+    -1 is. Names: by what they mean. Labels that `fit` saw are ``others``: with them, a part of the
+    images that are all anomalous is read like the whole.
 
     Raises
     ------
@@ -32,26 +48,39 @@ def read_anomalies(labels: Any, n_images: int, where: str) -> tuple[NDArray[np.b
 
     Examples
     --------
-    >>> read_anomalies([1, 1, -1, None], 4, "fit")
+    >>> read = read_anomalies([1, 1, -1, None], 4, "fit")
+    >>> read.flags, read.words
     (array([False, False,  True, False]), '-1 is anomalous, +1 normal, 1 without a label too')
+    >>> read_anomalies([1, 1], 2, "score", others={0, 1}).flags
+    array([ True,  True])
     """
     problems = Problems(where)
     read = as_labels(labels, n_images, name="labels", problems=problems)
     problems.raise_any()
     assert read is not None
     values = read.tolist()
-    known = {value for value in values if value is not None}
-    if known <= {0, 1} and known != {1}:
-        anomalous, words = {1}, "1 is anomalous, 0 normal"
-    elif known <= {-1, 1} and known != {1}:
-        anomalous, words = {-1}, "-1 is anomalous, +1 normal"
-    else:
-        names = sorted(map(str, known))
-        normal, why = normal_among(names)
-        if not normal or not all(isinstance(value, str) for value in known):
-            got = "1 alone, which means both" if known == {1} else few(names)
-            raise fault(where, "labels must say what is anomalous", got, _MEND, LabelError)
-        anomalous, words = known - set(normal), f"normal is {few(normal)}: {why}"
+    seen = frozenset(value for value in values if value is not None)
+    meaning = _meaning(seen) or _meaning(seen | frozenset(others))
+    if meaning is None:
+        got = few(sorted(map(str, seen)))
+        if seen == {1}:
+            got = "1 alone, which is anomalous beside 0, and normal beside -1"
+        raise fault(where, "labels must say what is anomalous", got, _MEND, LabelError)
+    anomalous, words = meaning
     if None in values:
         words += f", {values.count(None):,} without a label too"
-    return np.array([value in anomalous for value in values], np.bool_), words
+    flags = np.array([value in anomalous for value in values], np.bool_)
+    labelled = np.array([value is not None for value in values], np.bool_)
+    return Anomalies(flags, labelled, words, seen)
+
+
+def _meaning(known: frozenset[Any]) -> tuple[frozenset[Any], str] | None:
+    """Which of the labels are anomalous, and in words why; None where that could be several."""
+    if known <= {0, 1} and known != {1}:
+        return frozenset({1}), "1 is anomalous, 0 normal"
+    if known <= {-1, 1} and known != {1}:
+        return frozenset({-1}), "-1 is anomalous, +1 normal"
+    normal, why = normal_among(sorted(map(str, known)))
+    if not normal or not all(isinstance(value, str) for value in known):
+        return None
+    return known - set(normal), f"normal is {few(normal)}: {why}"

@@ -4,6 +4,7 @@ things end in `_`.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -13,11 +14,14 @@ from numpy.typing import NDArray
 from sklearn import exceptions as sklearn_exceptions
 from sklearn.base import BaseEstimator, TransformerMixin
 
+from residua._check import Problems
 from residua.engines.kinds import find_kind
 from residua.errors import InputError, ResiduaError
 from residua.evaluation.report import write_html
 from residua.images import ImageSet
+from residua.images.arrays import as_labels
 from residua.images.loading import as_image_set
+from residua.images.normal_labels import told_beside
 from residua.images.reading import Reading
 from residua.records import Evaluation, Job
 from residua.runs.engines import export_run
@@ -43,6 +47,8 @@ from residua.training.recipes import Recipe, make_recipe
 from residua.training.scoring.engine import Scores, encode_images
 from residua.training.scoring.prepare import Aspect
 
+_NO_EPOCHS = "callbacks were not called: this model is computed at once, and has no epochs"
+
 
 class NotFittedError(ResiduaError, sklearn_exceptions.NotFittedError):
     """An estimator was asked for something it learns in `fit`, before `fit`."""
@@ -50,6 +56,15 @@ class NotFittedError(ResiduaError, sklearn_exceptions.NotFittedError):
 
 class NoProbabilitiesError(InputError, AttributeError):
     """Probabilities were asked of a model that does not classify."""
+
+
+def check_told(y: Any, images: ImageSet, where: str) -> None:
+    """Refuse labels that contradict those that the images have; see `told_beside`."""
+    if y is not None and images.labels is not None:
+        problems = Problems(where)
+        told = as_labels(y, len(images), name="labels", problems=problems)
+        if told is not None:
+            told_beside(told, images.labels, where)
 
 
 class ImageEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -353,8 +368,12 @@ class ImageEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         elif hasattr(self, "n_features_in_"):
             del self.n_features_in_
         self.history_ = fitted.trained.history
+        uncalled = [_NO_EPOCHS] if watching.callbacks and not len(self.history_["epoch"]) else []
+        for note in uncalled:
+            warnings.warn(f"{type(self).__name__}.fit: {note}", UserWarning, stacklevel=3)
         self._keep_notes(
             *fitted.notes,
+            *uncalled,
             *(
                 f"augmentation {name.removeprefix(OWN)}: its name alone is kept with the model"
                 for name in own

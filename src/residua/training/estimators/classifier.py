@@ -13,7 +13,7 @@ from residua._check import array_of
 from residua.errors import InputError, ShapeError
 from residua.images import ImageSet
 from residua.training.bundle import Bundle
-from residua.training.estimators.base import ImageEstimator
+from residua.training.estimators.base import ImageEstimator, check_told
 from residua.training.estimators.watching import Watching
 from residua.training.fitting.options import AUTO, FitOptions
 from residua.training.fitting.targets import (
@@ -169,6 +169,7 @@ class AutoencoderClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[mi
             calibration names other classes.
         """
         train = self._images(X)
+        check_told(y, train, "AutoencoderClassifier.fit")
         targets = read_targets(_labels(train, y), len(train), multilabel=self.multilabel)
         held = None if calibration is None else self._held(calibration, train, targets)
         self._fit(LabelledSet(train, targets), held, Watching(verbose, callbacks, logger))
@@ -205,6 +206,7 @@ class AutoencoderClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[mi
         right.
         """
         images, config = self._read(X), self._fitted().config
+        check_told(y, images, "AutoencoderClassifier.score")
         labels = _labels(images, y)
         if config.multilabel:
             right = (self.predict(images) == np.asarray(labels)).all(axis=1)
@@ -255,4 +257,6 @@ class AutoencoderClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[mi
 def _labels(images: ImageSet, labels: Any) -> Any:
     if labels is None:
         return images.labels
+    if np.ma.isMaskedArray(labels):
+        return labels if labels.ndim == 2 else labels.tolist()  # masked: without a label
     return array_of(labels) if hasattr(labels, "__array__") else labels

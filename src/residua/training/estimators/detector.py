@@ -32,7 +32,8 @@ from residua.runs.trained_run import TrainedRun
 from residua.thresholds.defaults import choose_operating_point
 from residua.training.bundle import Bundle
 from residua.training.estimators.anomaly_labels import read_anomalies
-from residua.training.estimators.base import ImageEstimator
+from residua.training.estimators.base import ImageEstimator, check_told
+from residua.training.estimators.scorers import warn_of_scorer
 from residua.training.estimators.watching import Watching
 from residua.training.fitting.options import AUTO
 from residua.training.fitting.splits import normals_of
@@ -92,6 +93,8 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
     _job: ClassVar[Literal["detect"]] = "detect"
     _features: StoredFeatures | None = None
     _learning: LearningRecord | None = None
+
+    _seen_labels: frozenset[Any] = frozenset()  # of `fit`
 
     def __init__(
         self,
@@ -183,12 +186,15 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
         if calibration is None and (isinstance(y, ImageSet) or np.ndim(y) >= 3):
             y, calibration = None, y
         self._features = self._learning = None
+        self._seen_labels = frozenset()
         train, words, n_left = self._images(X), "", 0
         has_own = train is not X and train.normal is None
         labels = train.labels if y is None and has_own else y
         if labels is not None:
-            flags, words = read_anomalies(labels, len(train), "OneClassDetector.fit")
-            train, n_left = train[np.flatnonzero(~flags)], int(flags.sum())
+            read = read_anomalies(labels, len(train), "OneClassDetector.fit")
+            words, self._seen_labels = read.words, read.seen
+            check_told(y, train, "OneClassDetector.fit")
+            train, n_left = train[np.flatnonzero(~read.flags)], int(read.flags.sum())
         normals, left_out = normals_of(train)
         left_out += n_left
         held = None if calibration is None else self._images(calibration, reading=train.reading)
@@ -225,6 +231,7 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
         """Threshold minus anomaly score, as scikit-learn has it: negative = anomalous. float32
         (n_images,).
         """
+        warn_of_scorer(self._seen_labels, "decision_function")
         scores = self.anomaly_scores(X)  # says so where there is no fit yet
         return np.float32(self.operating_point_.threshold) - scores
 
@@ -232,6 +239,7 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
         """+1 for normal and -1 for anomalous images (score > threshold, strictly), int
         (n_images,).
         """
+        warn_of_scorer(self._seen_labels, "predict")
         return np.where(self._scored(X).anomalous, -1, 1)
 
     def fit_predict(self, X: Any, y: Any = None, **fit: Any) -> NDArray[np.int64]:
@@ -254,7 +262,7 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
 
         Labels are read as in `fit`; all images count. ``nan`` where one kind alone is there.
         scikit-learn's own scorers, such as ``scoring="roc_auc"``, need labels of +1 and -1: they
-        take the larger one for normal, as `decision_function` does.
+        take the larger one for normal, as `decision_function` does. `residua.scorer` takes all.
         """
         images = self._labelled(X, y)
         if images.labels is None or images.normal is None:
@@ -413,9 +421,11 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
         images = super()._labelled(X, y)
         if isinstance(X, ImageSet) or images.labels is None or images.normal is not None:
             return images
-        flags, _ = read_anomalies(images.labels, len(images), "OneClassDetector")
-        normal = dict.fromkeys(images.labels[images.labelled & ~flags].tolist())
-        return images.with_normal(list(normal)) if normal else images
+        read = read_anomalies(images.labels, len(images), "OneClassDetector", self._seen_labels)
+        normal = dict.fromkeys(images.labels[read.labelled & ~read.flags].tolist())
+        if normal:
+            return images.with_normal(list(normal))
+        return ImageSet(images._table, images._rows, ())  # all are anomalous
 
     def _take(self, bundle: Bundle) -> None:
         super()._take(bundle)

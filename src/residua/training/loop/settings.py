@@ -103,6 +103,8 @@ def sentence_of(problem: Any) -> str:
     if problem["type"] == "value_error":
         return f"fit: {message.removesuffix('.')}."
     where = ".".join(map(str, problem["loc"]))
+    if where == "device":
+        message = "must be auto, cpu, cuda, cuda:1 (any number) or mps"
     return f"fit: {where}: {message}. Got {problem['input']!r}. Choose another value."
 
 
