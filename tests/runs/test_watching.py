@@ -163,6 +163,7 @@ def test_a_watch_that_is_killed_anywhere_loses_and_doubles_nothing(
         monkeypatch.setattr(WatchStore, name, dying(getattr(WatchStore, name)))
     monkeypatch.setattr(watch.Watch, "_finish", lambda self: None)
     monkeypatch.setattr(watch, "_WRITE_EVERY", 0)
+    monkeypatch.setattr(watch, "_WRITE_SHARE", 0)
     monkeypatch.setattr(watch._Looking, "batch_size", 2)
     kills, n_added = 0, 9
     for at in range(1, 200):

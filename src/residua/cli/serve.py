@@ -43,6 +43,17 @@ def serve(
             max=1,
         ),
     ] = 0.2,
+    watch: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="TABLE",
+            help=(
+                "The table that `residua watch` writes, shown on a page of its own. Default:"
+                " watch.parquet in RUN."
+            ),
+            show_default=False,
+        ),
+    ] = None,
     host: Annotated[
         str,
         typer.Option(
@@ -131,7 +142,7 @@ def serve(
     RESIDUA_TOKEN=... residua serve runs/parts --host 0.0.0.0 --port 8080
     """
     try:
-        from residua.server import Server, load_model, open_review
+        from residua.server import Line, Server, load_model, open_review
         from residua.server.load import advise_on_engine
     except ModuleNotFoundError as error:
         from residua.errors import MissingExtraError
@@ -169,6 +180,13 @@ def serve(
                 share=random_share,
                 watcher=watcher,
             )
+    if watch is not None and not watch.is_dir():
+        raise InputError(
+            f"serve: --watch must be the table of a watch, a folder. Got {watch}. Start the watch"
+            f" first: residua watch {run} FOLDER --out {watch}"
+        )
+    table = Path(run) / "watch.parquet" if watch is None else watch
+    is_watched = model.facts.job == "detect"
     server = Server(
         model,
         host=host,
@@ -180,6 +198,7 @@ def serve(
         access_log=access_log,
         limits=limits,
         review=opened,
+        line=Line(table) if is_watched else None,
     )
     if server.is_open_to_all:
         say(
@@ -194,6 +213,8 @@ def serve(
             err=True,
         )
         say(advise_on_engine(run, engine), err=True)
+        if is_watched and table.is_dir():
+            say(f"The watched line is at {server.address}/watch.", err=True)
         if opened is not None:
             say(
                 f"Review {opened.n_images():,} images, {opened.n_flagged():,} flagged, at"

@@ -32,6 +32,8 @@ from residua.server.answers import (
 from residua.server.batcher import ImageResult
 from residua.server.guard import SECURITY_HEADERS, Guard, GuardOptions, answer_refusal
 from residua.server.limits import Limits
+from residua.server.line import Line
+from residua.server.line_routes import line_routes
 from residua.server.model import ServedModel, Sight
 from residua.server.page import Name, page, page_policy
 from residua.server.pictures import Style, map_png, pictures_of
@@ -49,8 +51,9 @@ def build_app(
     limits: Limits | None = None,
     guard_options: GuardOptions | None = None,
     review: Review | None = None,
+    line: Line | None = None,
 ) -> FastAPI:
-    """The ASGI application that serves `model`, and the page of a `review`.
+    """The ASGI application that serves `model`, and the pages of a `review` and a watched `line`.
 
     It is ready once it has scored an image of its own.
     """
@@ -85,6 +88,9 @@ def build_app(
     if review is not None:
         _add_page(app, "/review", "review")
         review_routes(scoring, service, review)
+    if line is not None:
+        _add_page(app, "/watch", "watch")
+        line_routes(scoring, service, line)
     app.include_router(scoring)
     _add_refusals(app)
     app.add_middleware(Guard, guard_options=guard_options, notice=model.notice)

@@ -22,7 +22,7 @@ from residua.server.answers import RefusedError
 _HOST = re.compile(r"(\[[^\]]*\]|[^:\[\]]*)(:\d*)?")
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 _GUARDED = ("/v1/", "/openapi.json")
-PAGES = ("/", "/review")
+PAGES = ("/", "/review", "/watch")
 """What a link on another site may lead to."""
 SECURITY_HEADERS = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",

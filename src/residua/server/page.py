@@ -1,4 +1,4 @@
-"""The page on which one drops an image, and that of a review.
+"""The page on which one drops an image, that of a review, and that of a watched line.
 
 Each is one file with its style and script in it, which asks this server and nobody else.
 """
@@ -12,14 +12,14 @@ from functools import cache
 from importlib import resources
 from typing import Literal
 
-Name = Literal["page", "review"]
+Name = Literal["page", "review", "watch"]
 
 
 @cache
 def page(name: Name = "page") -> str:
     """The page as text; the same for every model, which it asks the server about."""
     return string.Template(_asset(f"{name}.html")).substitute(
-        style=_style(name), script=_asset(f"{name}.js")
+        style=_style(name), script=_script(name)
     )
 
 
@@ -28,7 +28,7 @@ def page_policy(name: Name = "page") -> str:
 
     Only the style and script that are in it, pictures from memory, this server.
     """
-    style, script = _hash(_style(name)), _hash(_asset(f"{name}.js"))
+    style, script = _hash(_style(name)), _hash(_script(name))
     return (
         f"default-src 'none'; style-src {style}; script-src {script}; img-src data: blob:;"
         " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -38,6 +38,10 @@ def page_policy(name: Name = "page") -> str:
 def _style(name: Name) -> str:
     """What all pages share, and what is the page's own."""
     return _asset("page.css") + ("" if name == "page" else _asset(f"{name}.css"))
+
+
+def _script(name: Name) -> str:
+    return _asset("ask.js") + _asset(f"{name}.js")
 
 
 def _asset(name: str) -> str:

@@ -20,6 +20,7 @@ from residua.errors import InputError, OutputError
 from residua.server.app import build_app
 from residua.server.guard import LOOPBACK_NAMES, GuardOptions
 from residua.server.limits import Limits
+from residua.server.line import Line
 from residua.server.model import ServedModel
 from residua.server.review.review import Review
 
@@ -130,8 +131,8 @@ class Server:
     Only requests sent to this machine's names, to `host`, or to the names in `hosts` are answered;
     beyond loopback also those sent to an IP address. Beyond loopback a token is needed, unless
     `without_token` says that everybody may ask. `trusted_proxies` are addresses whose
-    ``X-Forwarded-For`` is believed. With a `review` its page is served too. Port 0 takes a free
-    one, which `address` says.
+    ``X-Forwarded-For`` is believed. With a `review` its page is served too, and that of a watched
+    `line`. Port 0 takes a free one, which `address` says.
 
     Raises
     ------
@@ -154,6 +155,7 @@ class Server:
         access_log: bool = False,
         limits: Limits | None = None,
         review: Review | None = None,
+        line: Line | None = None,
     ) -> None:
         limits = limits or Limits()
         check_uvicorn()
@@ -174,7 +176,7 @@ class Server:
         self.address = _address(host, self._listening)
         _set_logging(access_log=access_log)
         config = uvicorn.Config(
-            build_app(model, limits, guard_options, review),
+            build_app(model, limits, guard_options, review, line),
             http=bounded_protocol(limits),
             ws="none",
             loop="asyncio",

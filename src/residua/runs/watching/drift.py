@@ -86,8 +86,7 @@ class DriftWatch:
                 continue
             self._note(name, n)
             test.add(value, float(one))
-            level = FALSE_ALARM if name == "flagged" else FALSE_ALARM / (len(LOOKS) + 1)
-            if test.most >= 1 / level and (name not in self.alarms or self._is_other(name)):
+            if test.most >= _needed(name) and (name not in self.alarms or self._is_other(name)):
                 self.alarms[name] = self._alarm(name, test, n, time, path)
                 raised.append(name)
         return raised
@@ -159,9 +158,16 @@ class DriftWatch:
                 f"On a line whose images go on like the calibration images, the chance that drift"
                 f" is ever reported is at most {FALSE_ALARM:.0%}, however long it is watched."
             ),
+            "tested_every": self.every,
+            "needed": {name: _needed(name) for name in self.tests},
             "evidence": {name: min(test.most, 1e12) for name, test in self.tests.items()},
             "alarms": list(self.alarms.values()),
         }
+
+
+def _needed(name: str) -> float:
+    """The capital that is an alarm: the chance of a false one is shared by all tests of drift."""
+    return (1 if name == "flagged" else len(LOOKS) + 1) / FALSE_ALARM
 
 
 def _shuffled(values: Any) -> NDArray[np.float64]:

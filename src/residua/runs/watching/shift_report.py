@@ -19,7 +19,8 @@ from residua.evaluation.report.pictures import data_uri
 from residua.images.decoding import decode
 from residua.metrics.intervals import rate_interval
 from residua.runs.watching.drift import LOOKS
-from residua.runs.watching.store import Row, WatchStore
+from residua.runs.watching.store import WatchStore
+from residua.runs.watching.table import Row
 
 _UNITS = {"m": 60, "h": 3_600, "d": 86_400}
 _MOST_SHOWN, _SIDE, _BESIDE = 24, 160, 4
@@ -74,11 +75,12 @@ class ShiftReports:
         start, end = (
             datetime.fromtimestamp(one * self.seconds, UTC) for one in (period, period + 1)
         )
-        rows = self.store.rows_between(start.isoformat(), end.isoformat())
+        rows = self.store.table.rows_between(start.isoformat(), end.isoformat())
         if not rows["n"]:
             return []
         told = {name: facts[name] for name in ("run", "table", "policy")}
         report = {"from": start.isoformat(), "to": end.isoformat(), **told, **_summary(rows)}
+        report["damaged_files"] = sorted(self.store.table.damaged)
         first, last = min(rows["n"]), max(rows["n"])
         alarms = [one for one in facts["drift"]["alarms"] if first <= one["found_at_image"] <= last]
         report["drift"] = {**facts["drift"], "alarms_of_this_period": alarms}
@@ -94,6 +96,7 @@ class ShiftReports:
         bounds = "none, because no image was scored"
         if share is not None:
             bounds = f"{share['value']:.2%} [{share['low']:.2%}, {share['high']:.2%}]"
+        damaged = report["damaged_files"]
         told = element("p", "No change was found in this period.")
         changes: list[Any] = [
             join(
@@ -115,6 +118,7 @@ class ShiftReports:
                     row("flagged", f"{report['n_flagged']:,}"),
                     row("flagged share, 95% interval", bounds),
                     row("unreadable", f"{report['n_unreadable']:,}"),
+                    *([row("damaged files, left out", ", ".join(damaged))] if damaged else []),
                     *(row(f"mean {name}", _figure(value)) for name, value in looks.items()),
                 ],
             ),
@@ -135,7 +139,7 @@ class ShiftReports:
         return f"<!doctype html>\n{page}\n"
 
     def _around(self, first: int, last: int) -> Html:
-        return self._figures(self.store.rows_of(first, last))
+        return self._figures(self.store.table.rows_of(first, last))
 
     def _figures(self, rows: list[Row]) -> Html:
         return join(

@@ -23,20 +23,11 @@ from numpy.typing import NDArray
 
 from residua._files import atomic_write, ensure_folder, one_writer
 from residua.errors import BundleError, MissingExtraError, OutputError
+from residua.runs.watching.table import COLUMNS, Row, WatchTable
 
 _FORMAT = "residua-watch 1"
 _DIGEST = 16
 _MERGED_FROM = 65_536
-COLUMNS = {
-    **dict.fromkeys(("n",), "int64"),
-    **dict.fromkeys(("path", "time"), "string"),
-    **dict.fromkeys(("score", "threshold", "p_value"), "float64"),
-    "anomalous": "bool_",
-    **dict.fromkeys(("mse", "mae", "ssim", "brightness", "contrast", "sharpness"), "float64"),
-    "unreadable": "string",
-}
-"""The columns of the table and their types. ``n`` counts images from 1, as they were scored."""
-Row = dict[str, Any]
 
 
 class Seen:
@@ -75,7 +66,7 @@ class WatchStore:
             import pyarrow  # noqa: F401  asked before the work begins
         except ModuleNotFoundError:
             raise MissingExtraError("pyarrow", "tables", "watch") from None
-        self.out = out
+        self.out, self.table = out, WatchTable(out)
         self._at = threading.local()
         self.n_images = 0
 
@@ -234,25 +225,6 @@ class WatchStore:
                 part.unlink(missing_ok=True)
                 n += 1
         return n
-
-    def rows_between(self, start: str, end: str) -> dict[str, list[Any]]:
-        """The rows whose time lies from `start` up to `end`, as columns; of the files."""
-        return self._read([("time", ">=", start), ("time", "<", end)])
-
-    def rows_of(self, first: int, last: int) -> list[Row]:
-        """The rows of the images from `first` to `last`, in order; those that are kept."""
-        found = self._read([("n", ">=", first), ("n", "<=", last)])
-        return [dict(zip(found, cells, strict=True)) for cells in zip(*found.values(), strict=True)]
-
-    def _read(self, within: list[tuple[str, str, Any]]) -> dict[str, list[Any]]:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        parts = sorted(self.out.glob("part-*.parquet"))
-        read = [pq.read_table(part, filters=within) for part in parts]
-        if not read:
-            return {name: [] for name in COLUMNS}
-        return dict(pa.concat_tables(read).to_pydict())
 
     def outbox(self, most: int) -> list[Row]:
         """The first events that wait to be told."""

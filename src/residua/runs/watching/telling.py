@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from residua.errors import InputError, ResiduaError
-from residua.runs.watching.store import Row, WatchStore
+from residua.runs.watching.store import WatchStore
+from residua.runs.watching.table import Row
 
 MOST_A_MINUTE = 60
 MOST_WAITING = 1_000

@@ -32,14 +32,16 @@ from residua.runs.watching.arrivals import Arrivals, FolderArrivals, StreamArriv
 from residua.runs.watching.calibration import open_drift
 from residua.runs.watching.drift import LOOKS, DriftWatch
 from residua.runs.watching.shift_report import ShiftReports, parse_period
-from residua.runs.watching.store import COLUMNS, Row, WatchStore
+from residua.runs.watching.store import WatchStore
+from residua.runs.watching.table import COLUMNS, Row
 from residua.thresholds import batch_policy
 from residua.thresholds.false_discoveries import FalseDiscoveries
 
 BLOCK = 1_000
-_POLL, _WRITE_EVERY, _TELL_EVERY, _CLEAN_EVERY = 0.2, 60.0, 60.0, 3_600.0
+_POLL, _WRITE_EVERY, _TELL_EVERY, _CLEAN_EVERY = 0.2, 10.0, 60.0, 3_600.0
+_WRITE_SHARE = 50  # of its time at most one part is spent on writing the open block again
 _STATUS_EVERY, _REPORT_EVERY = 5.0, 30.0
-_LATELY = 1_000
+_LATELY, _RECENT = 1_000, 24
 _LONGEST_WAIT = 60.0
 
 
@@ -117,9 +119,12 @@ class Watch:
     rule: FalseDiscoveries | None = None
     reports: ShiftReports | None = None
     counts: dict[str, int] = field(default_factory=dict)
+    recent: list[Row] = field(default_factory=list)
+    is_over: bool = False
     lately: list[list[float]] = field(default_factory=list)
     block: list[Row] = field(default_factory=list)
     _done: dict[str, float] = field(default_factory=dict)
+    _write_seconds: float = 0.0
 
     def work(self) -> None:
         """Score what arrives until there is no more, or somebody stops it."""
@@ -148,6 +153,7 @@ class Watch:
             found = self.drift.add(row["n"], row["time"], values, row["path"])
             raised += [self.drift.alarms[name] for name in found]
         self.block += rows
+        self.recent = [*self.recent, *rows][-_RECENT:]
         flagged = [row for row in rows if row["anomalous"]]
         self._keep(rows, flagged if self.rule is None else self._decided(self.options.block))
         for row in rows:
@@ -279,8 +285,10 @@ class Watch:
         return True
 
     def _housekeeping(self) -> None:
-        if self._due("write", _WRITE_EVERY):
+        if self._due("write", max(_WRITE_EVERY, _WRITE_SHARE * self._write_seconds)):
+            began = time.monotonic()
             self._tried(self.store.write_block)
+            self._write_seconds = time.monotonic() - began
         if self._due("status", _STATUS_EVERY):
             self._tried(lambda: write_json(self.store.out / ".status.json", self.status()))
         if self.reports is not None and self._due("report", _REPORT_EVERY):
@@ -296,6 +304,7 @@ class Watch:
             self.note(f"a period has ended: {path}")
 
     def _finish(self) -> None:
+        self.is_over = True
         self.teller.stop(5.0 if self.arrivals.ended or self.options.once else 0.0)
         self._tried(self.store.write_block)
         if self.reports is not None:  # the period so far
@@ -311,6 +320,10 @@ class Watch:
         return {
             "run": str(self.run),
             "table": str(self.store.out),
+            "folder": str(self.arrivals.root.absolute()),
+            "is_stream": isinstance(self.arrivals, StreamArrivals),
+            "is_running": not self.is_over,
+            "period_seconds": None if self.reports is None else self.reports.seconds,
             "policy": self._policy_words(),
             "n_images": self.store.n_images,
             "n_flagged": self.counts.get("flagged", 0),
@@ -327,6 +340,7 @@ class Watch:
                 "not_told": self.counts.get("not_told", 0),
             },
             "drift": self.drift.status(),
+            "last_images": self.recent,
             "time": datetime.now(UTC).isoformat(timespec="seconds"),
         }
 
@@ -409,9 +423,10 @@ def watch_run(
             rule,
             None if seconds is None else ShiftReports(store, seconds, beside, root),
             store.get("counts", {}),
-            store.get("lately", []),
+            lately=store.get("lately", []),
         )
         watch.block = _open_block(store, folder.identity(), options, rule)
+        watch.recent = watch.block[-_RECENT:]
         watch.teller.start()
         watch.work()
         return watch.status()

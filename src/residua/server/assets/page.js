@@ -1,48 +1,14 @@
 
-"use strict";
-// Sends the image that was chosen to this server and shows its answer. Nothing is stored; the token lives as long as the page.
+// Sends the image that was chosen to this server and shows its answer. Nothing is stored.
 (() => {
-  const byId = id => document.getElementById(id);
   const SVG = "http://www.w3.org/2000/svg";
-  let token = null, model = null, again = null, running = null;
+  let model = null, again = null, running = null;
 
   const significant = (value, digits = 4) => value === null || value === undefined ? "not a number" : String(Number(value.toPrecision(digits)));
   const count = (n, noun) => `${n.toLocaleString("en")} ${noun}${n === 1 ? "" : "s"}`;
 
-  function say(text, isProblem = false) {
-    byId("status").textContent = text;
-    byId("status").classList.toggle("problem", isProblem);
-  }
-
-  async function ask(path, options = {}) {
-    const headers = {...options.headers, ...(token ? {authorization: `Bearer ${token}`} : {})};
-    let response;
-    try {
-      response = await fetch(path, {...options, headers});
-    } catch (error) {
-      if (error.name === "AbortError") throw error;
-      throw new Error("The server does not answer. Is it still running?");
-    }
-    notice(response.headers.get("residua-notice"));
-    if (response.ok) return response.json();
-    const problem = await response.json().catch(() => ({message: `The server answered ${response.status}.`}));
-    if (response.status === 401) askForToken();
-    throw new Error(problem.message);
-  }
-
-  // What has changed since the server started, such as the threshold of its run.
-  function notice(text) {
-    byId("notice").textContent = text ?? "";
-    byId("notice").hidden = !text;
-  }
-
-  function askForToken() {
-    byId("token-form").hidden = false;
-    byId("token").focus();
-  }
-
   async function introduce() {
-    model = await ask("v1/model");
+    model = await (await ask("v1/model")).json();
     document.title = `residua: ${model.name}`;
     byId("name").textContent = model.name;
     const normal = model.normal ? `, normal is ${model.normal.join(", ")}` : "";
@@ -65,7 +31,7 @@
     byId("result").hidden = true;
     say(`Scoring ${file.name} ...`);
     try {
-      const answer = await ask("v1/score?pictures=true", {method: "POST", body: file, signal: mine.signal, headers: {"content-type": "application/octet-stream"}});
+      const answer = await (await ask("v1/score?pictures=true", {method: "POST", body: file, signal: mine.signal, headers: {"content-type": "application/octet-stream"}})).json();
       say(more.trim());
       show(file.name, answer);
     } catch (error) {
@@ -192,14 +158,7 @@
   });
   addEventListener("paste", event => { if (event.clipboardData.files.length) score(event.clipboardData.files); });
   byId("opacity").addEventListener("input", setOpacity);
-  byId("token-form").addEventListener("submit", event => {
-    event.preventDefault();
-    token = byId("token").value;
-    byId("token").value = "";
-    byId("token-form").hidden = true;
-    say("");
-    introduce().then(() => again && again()).catch(error => say(error.message, true));
-  });
+  onToken(() => introduce().then(() => again && again()).catch(error => say(error.message, true)));
   setOpacity();
   introduce().catch(error => say(error.message, true));
 })();

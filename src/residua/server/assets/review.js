@@ -1,46 +1,13 @@
 
-"use strict";
 // Shows what is to be reviewed and sends what the reviewer says. An answer counts once the server has it on its disk.
 (() => {
-  const byId = id => document.getElementById(id);
   const number = n => n.toLocaleString("en"), count = (n, noun) => `${number(n)} ${noun}${n === 1 ? "" : "s"}`;
   const percent = share => `${Math.round(100 * share)}%`;
-  let token = null, reviewer = null, state = null, shown = null, isBusy = false, seen = [];
+  let reviewer = null, state = null, shown = null, isBusy = false, seen = [];
   const images = new Map();  // what was asked for, by id
 
-  function make(tag, text, attributes = {}) {
-    const node = document.createElement(tag);
-    for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-    if (text !== undefined) node.textContent = text;
-    return node;
-  }
-
-  function say(text, isProblem = false) {
-    byId("status").textContent = text;
-    byId("status").classList.toggle("problem", isProblem);
-  }
-
-  async function ask(path, options = {}) {
-    const headers = {...options.headers, ...(token ? {authorization: `Bearer ${token}`} : {})};
-    let response;
-    try {
-      response = await fetch(path, {...options, headers});
-    } catch {
-      throw new Error("The server does not answer. All earlier answers are kept. Give this one again when it runs.");
-    }
-    const notice = response.headers.get("residua-notice");
-    byId("notice").textContent = notice ?? "";
-    byId("notice").hidden = !notice;
-    if (response.ok) return response;
-    const problem = await response.json().catch(() => ({message: `The server answered ${response.status}.`}));
-    if (response.status === 401) {
-      byId("token-form").hidden = false;
-      byId("token").focus();
-      throw new Error(token ? "That is not the server's token." : "Give the server's token first.");
-    }
-    throw new Error(problem.message);
-  }
-  const told = async (...asked) => (await ask(...asked)).json();
+  const GONE = "All earlier answers are kept. Give this one again when it runs.";
+  const told = async (path, options = {}) => (await ask(path, options, GONE)).json();
   const send = (path, body) => told(path, {method: "POST", headers: {"content-type": "application/json"}, body: JSON.stringify(body)});
   const view = () => byId("view").value;
   // Views whose images stay in them when they are answered are walked through.
@@ -251,12 +218,7 @@
     }
   }
   byId("start").addEventListener("submit", event => { event.preventDefault(); begin(); });
-  byId("token-form").addEventListener("submit", event => {
-    event.preventDefault();
-    token = byId("token").value;
-    byId("token").value = "";
-    byId("token-form").hidden = true;
-    say("");
+  onToken(() => {
     images.clear();
     if (reviewer) exclusively(() => load()); else if (byId("reviewer").value.trim()) begin(); else byId("reviewer").focus();
   });
