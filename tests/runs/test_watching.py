@@ -6,6 +6,7 @@ import http.server
 import io
 import json
 import os
+import sqlite3
 import sys
 import threading
 import time
@@ -23,6 +24,10 @@ from residua.runs.watching import WatchOptions, store, telling, watch, watch_run
 from residua.runs.watching.arrivals import FolderArrivals
 from residua.runs.watching.store import WatchStore
 from runs import add_image
+
+
+def unseen():
+    return store.Seen(np.zeros(0, np.uint64), np.zeros(0, np.int64))
 
 
 @pytest.fixture
@@ -98,7 +103,7 @@ def test_a_half_written_file_is_waited_for(finished, line, options, monkeypatch)
 def test_a_file_that_changes_is_not_whole_and_an_unchanged_folder_is_not_read_again(
     tmp_path, monkeypatch
 ):
-    arrivals = FolderArrivals(tmp_path, lambda names: [True] * len(names), settle=0.05)
+    arrivals = FolderArrivals(tmp_path, unseen(), settle=0.05)
     (tmp_path / "a.png").write_bytes(b"1")
     assert arrivals.take(5) == []
     (tmp_path / "a.png").write_bytes(b"12")
@@ -117,7 +122,7 @@ def test_files_on_a_drive_that_is_away_are_not_missing(tmp_path):
     place = tmp_path / "drive"
     place.mkdir()
     (place / "a.png").write_bytes(b"1")
-    arrivals = FolderArrivals(place, lambda names: [True] * len(names), settle=9, patience=0)
+    arrivals = FolderArrivals(place, unseen(), settle=9, patience=0)
     assert arrivals.take(5) == [] and list(arrivals.pending) == ["a.png"]
     place.rename(tmp_path / "away")
     assert arrivals.take(5) == [] and list(arrivals.pending) == ["a.png"]
@@ -290,12 +295,59 @@ def test_old_blocks_are_deleted_and_their_images_stay_known(finished, line, opti
 
 def test_names_that_are_seen_are_told_from_new_ones(monkeypatch):
     monkeypatch.setattr(store, "_MERGED_FROM", 10)
-    seen = store.Seen(np.zeros(0, np.uint64))
+    seen = unseen()
     names = [f"{row}.png" for row in range(25)]
     for name in names:
         assert seen.is_new([name]) == [True]
-        seen.add([name])
+        seen.add([name], [(1, 2)])
     assert seen.is_new([*names, "25.png"]) == [False] * 25 + [True] and len(seen) == 25
+    assert seen.is_changed(["3.png", "3.png", "25.png"], [(1, 2), (1, 3), (1, 3)]) == [0, 1, 0]
+    seen.add(["3.png"], [(1, 3)])
+    for row in range(30, 50):
+        seen.add([f"{row}.png"], [None])
+    assert seen.is_changed(["3.png", "40.png"], [(1, 3), (1, 3)]) == [False, False]
+
+
+def test_a_file_that_changes_after_it_was_scored_is_told_once_and_not_scored_again(
+    finished, line, options, monkeypatch
+):
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{line / '02.png'}\n"))
+    watch_run(finished.path, "-", options(once=False))
+    watch_run(finished.path, str(line), options())
+    for name in ("00.png", "02.png", "day 1/01.png"):
+        add_image(line / name, 77)
+    notes = []
+    status = watch_run(finished.path, str(line), options(), watcher=Watcher(on_note=notes.append))
+    assert status["n_changed"] == 3 and status["n_images"] == 10
+    (note,) = [one for one in notes if "has changed since it was scored" in one]
+    assert "is not scored again" in note and "Give each image a name of its own" in note
+    assert watch_run(finished.path, str(line), options())["n_changed"] == 3
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{line / '02.png'}\n{line / '02.png'}\n"))
+    status = watch_run(finished.path, "-", options(once=False))
+    assert status["n_changed"] == 4 and status["n_images"] == 10
+
+
+def test_a_name_that_is_no_text_stops_nothing(finished, tmp_path, options):
+    place = tmp_path / "line"
+    place.mkdir()
+    try:
+        add_image(place / os.fsdecode(b"\xff\xe9.png"), 1)
+    except OSError:
+        pytest.skip("this file system takes text alone")
+    status = watch_run(finished.path, str(place), options())
+    assert table_of(options()).path.tolist() == ["\ufffd\ufffd.png"]
+    assert status["last_images"][0]["path"] == "\ufffd\ufffd.png"
+    assert watch_run(finished.path, str(place), options())["n_images"] == 1
+
+
+def test_the_state_of_an_earlier_version_is_taken_over(finished, line, options):
+    watch_run(finished.path, str(line), options())
+    with sqlite3.connect(options().out / ".state.sqlite") as database:
+        database.execute("alter table seen drop column mark")
+    database.close()
+    add_image(line / "00.png", 77)
+    status = watch_run(finished.path, str(line), options())
+    assert (status["n_images"], status["n_changed"]) == (9, 0)
 
 
 def test_a_state_that_is_no_database_is_told(finished, line, options):

@@ -129,7 +129,14 @@ def _print(status: dict[str, Any]) -> None:
     say(f"Policy: {status['policy']}")
     if n_unread:
         say(f"{count(n_unread, 'image')} could not be read; the column unreadable says why.")
+    if status["n_changed"]:
+        say(
+            f"{count(status['n_changed'], 'file')} changed after they were scored, and were not"
+            " scored again."
+        )
     drift = status["drift"]
+    if drift["tested_every"] > 1:
+        say(f"Drift is tested on one image in {drift['tested_every']}: calibration has groups.")
     for alarm in drift["alarms"]:
         say(f"{alarm['kind']}: {alarm['words']}")
     if not any(alarm["kind"] == "drift" for alarm in drift["alarms"]):

@@ -10,13 +10,14 @@ import stat
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 from residua.images.decoding import SUFFIXES
 from residua.images.sources.walking import is_junk, suffix_of
+from residua.runs.watching.store import Mark, Seen
 
 _MOST_AT_ONCE = 16_384  # files that are looked at in one round
 _MOST_WAITING = 1_000  # paths that are read ahead of a stream
@@ -24,8 +25,8 @@ _BATCH = 4_096
 _BETWEEN_TRIES = 0.2  # seconds
 _OLD = 10.0  # seconds after which a file is taken for whole at first sight
 _RACY = 2.0  # a folder that changed so lately may change again within one tick of its clock
-
-Mark = tuple[int, int]
+_PATROL, _LEAST_REST = 1_000, 10.0  # files at once, and seconds between two rounds
+_REST = 10  # times as long as a round took
 
 
 @dataclass
@@ -43,11 +44,11 @@ class Arrivals:
     """Files that have come and are not scored yet; `take` gives those that seem whole.
 
     ``settle`` is how many seconds a file must stay as it is, ``patience`` how long one that cannot
-    be read is waited for. ``is_new`` says of names which are not scored yet.
+    be read is waited for. ``seen`` says of names which are scored.
     """
 
     root: Path
-    is_new: Callable[[list[str]], list[bool]]
+    seen: Seen
     settle: float = 1.0
     patience: float = 30.0
     pending: dict[str, _Pending] = field(default_factory=dict)
@@ -58,8 +59,23 @@ class Arrivals:
         """Names that are not scored yet, or may not be."""
         raise NotImplementedError
 
+    def changed(self) -> dict[str, Mark]:
+        """Files that were written over since they were scored, and how they are now. Each call
+        looks at some of the files.
+        """
+        return {}
+
+    @property
+    def is_looking(self) -> bool:
+        """Whether a round over the files that are scored is on its way."""
+        return False
+
     def _new(self, names: list[str]) -> list[str]:
-        return [name for name, new in zip(names, self.is_new(names), strict=True) if new]
+        return [name for name, new in zip(names, self.seen.is_new(names), strict=True) if new]
+
+    def _changed(self, marks: dict[str, Mark]) -> dict[str, Mark]:
+        changed = self.seen.is_changed(list(marks), list(marks.values()))
+        return {name: marks[name] for name, is_one in zip(marks, changed, strict=True) if is_one}
 
     def path(self, name: str) -> Path:
         """Where a file lies."""
@@ -79,10 +95,9 @@ class Arrivals:
     def mark(self, name: str) -> Mark | None:
         """Size and time of a file; None where it is no regular file that can be asked."""
         try:
-            told = self.path(name).stat(follow_symlinks=False)
+            return _mark(self.path(name).stat(follow_symlinks=False))
         except (OSError, ValueError):
             return None
-        return (told.st_size, told.st_mtime_ns) if stat.S_ISREG(told.st_mode) else None
 
     def again(self, name: str, before: Mark | None) -> bool:
         """Wait for a file that could not be read, or changed while it was read; False where it was
@@ -136,6 +151,36 @@ class FolderArrivals(Arrivals):
     """
 
     folders: dict[str, tuple[int, list[str]]] = field(default_factory=dict)
+    _patrol: Iterator[dict[str, Mark]] | None = None
+    _began: float = 0.0
+    _next_round: float = float("-inf")
+
+    def changed(self) -> dict[str, Mark]:
+        """Of the next thousand files those that have changed; all are looked at in turn."""
+        now = time.monotonic()
+        if self._patrol is None and now >= self._next_round:
+            self._patrol, self._began = self._round(), now
+        if self._patrol is None:
+            return {}
+        found = next(self._patrol, None)
+        if found is None:
+            self._patrol = None
+            self._next_round = now + max(_LEAST_REST, _REST * (now - self._began))
+        return found or {}
+
+    @property
+    def is_looking(self) -> bool:
+        """Whether a round over the files that are scored is on its way."""
+        return self._patrol is not None
+
+    def _round(self) -> Iterator[dict[str, Mark]]:
+        waiting = [""]
+        while waiting:
+            inside: list[str] = []
+            for names in self._batches(waiting.pop(), inside, _PATROL):
+                marks = {name: mark for name in names if (mark := self.mark(name)) is not None}
+                yield self._changed(marks)
+            waiting.extend(inside)
 
     def found(self) -> Iterable[str]:
         """Names of image files, of folders that have changed; about 16,384 new ones at most."""
@@ -160,7 +205,7 @@ class FolderArrivals(Arrivals):
                 self.folders[folder] = (told if settled else -1, inside)
                 waiting.extend(inside)
 
-    def _batches(self, folder: str, inside: list[str]) -> Iterator[list[str]]:
+    def _batches(self, folder: str, inside: list[str], most: int = _BATCH) -> Iterator[list[str]]:
         """The names of images in a folder, some thousand at a time; its folders go to `inside`."""
         names: list[str] = []
         try:
@@ -176,7 +221,7 @@ class FolderArrivals(Arrivals):
                     inside.append(f"{name}/")
                 elif suffix_of(name) in SUFFIXES and entry.is_file(follow_symlinks=False):
                     names.append(name)
-                if len(names) == _BATCH:
+                if len(names) == most:
                     yield names
                     names = []
         yield names
@@ -196,11 +241,22 @@ class StreamArrivals(Arrivals):
         default_factory=lambda: queue.Queue(maxsize=_MOST_WAITING)
     )
     is_closed: bool = False
+    _sent_again: dict[str, Mark] = field(default_factory=dict)
+
+    def changed(self) -> dict[str, Mark]:
+        """Of the paths that were sent again, those whose files have changed."""
+        found, self._sent_again = self._changed(self._sent_again), {}
+        return found
+
+    @property
+    def is_looking(self) -> bool:
+        """Whether paths that were sent again are still to be looked at."""
+        return bool(self._sent_again)
 
     @classmethod
-    def of(cls, stream: IO[str], root: Path, is_new: Any, **more: Any) -> StreamArrivals:
+    def of(cls, stream: IO[str], root: Path, seen: Seen, **more: Any) -> StreamArrivals:
         """Begin to read `stream` in a thread of its own, which waits while images are scored."""
-        made = cls(root, is_new, **more)
+        made = cls(root, seen, **more)
 
         def read() -> None:
             for line in stream:
@@ -223,9 +279,16 @@ class StreamArrivals(Arrivals):
             elif line and line not in seen and self._new([line]):
                 seen.add(line)
                 yield line
+            elif line and len(self._sent_again) < _MOST_WAITING:
+                mark = self.mark(line)
+                self._sent_again |= {} if mark is None else {line: mark}
 
     def take(self, n: int) -> list[str]:
         """Up to `n` files; the stream has ended once it is closed and none waits."""
         found = super().take(n)
         self.ended = self.is_closed and not found and not self.n_waiting
         return found
+
+
+def _mark(told: os.stat_result) -> Mark | None:
+    return (told.st_size, told.st_mtime_ns) if stat.S_ISREG(told.st_mode) else None

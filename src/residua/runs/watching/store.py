@@ -23,37 +23,58 @@ from numpy.typing import NDArray
 
 from residua._files import atomic_write, ensure_folder, one_writer
 from residua.errors import BundleError, MissingExtraError, OutputError
-from residua.runs.watching.table import COLUMNS, Row, WatchTable
+from residua.runs.watching.table import COLUMNS, Row, WatchTable, text_of
 
 _FORMAT = "residua-watch 1"
 _DIGEST = 16
 _MERGED_FROM = 65_536
+Mark = tuple[int, int]
+"""Size and time of a file."""
 
 
 class Seen:
-    """Which paths are scored, in 8 bytes each: of a million, two coincide once in 4e7 watches."""
+    """Which paths are scored, and how their files were then, in 16 bytes each: of a million, two
+    coincide once in 4e7 watches.
+    """
 
-    def __init__(self, keys: NDArray[np.uint64]) -> None:
-        self._base, self._fresh = np.sort(keys), set[int]()
+    def __init__(self, keys: NDArray[np.uint64], marks: NDArray[np.int64]) -> None:
+        order = np.argsort(keys)
+        self._base, self._marks, self._fresh = keys[order], marks[order], dict[int, int]()
 
     def __len__(self) -> int:
         return len(self._base) + len(self._fresh)
 
-    def add(self, names: Sequence[str]) -> None:
-        """These are scored."""
-        self._fresh.update(map(_short, names))
+    def add(self, names: Sequence[str], marks: Sequence[Mark | None]) -> None:
+        """These are scored, as they are now."""
+        self._fresh.update(zip(map(_short, names), map(_shorter, marks), strict=True))
         if len(self._fresh) > _MERGED_FROM:
-            fresh = np.fromiter(self._fresh, np.uint64)
-            self._base, self._fresh = np.sort(np.concatenate([self._base, fresh])), set()
+            fresh = np.fromiter(self._fresh, np.uint64), np.fromiter(self._fresh.values(), np.int64)
+            keys = np.concatenate([fresh[0], self._base])
+            # Of a file that has changed, what is known last.
+            keys, first = np.unique(keys, return_index=True)
+            self._base, self._marks = keys, np.concatenate([fresh[1], self._marks])[first]
+            self._fresh = {}
 
     def is_new(self, names: Sequence[str]) -> list[bool]:
         """Which are not scored."""
+        return [mark is None for mark in self._known(names)]
+
+    def is_changed(self, names: Sequence[str], marks: Sequence[Mark | None]) -> list[bool]:
+        """Which are scored and have another size or time now."""
+        return [
+            bool(known) and now is not None and known != _shorter(now)
+            for known, now in zip(self._known(names), marks, strict=True)
+        ]
+
+    def _known(self, names: Sequence[str]) -> list[int | None]:
         keys = np.fromiter(map(_short, names), np.uint64, len(names))
         place = np.searchsorted(self._base, keys)
         place[place == len(self._base)] = 0
         known = self._base[place] == keys if len(self._base) else np.zeros(len(keys), np.bool_)
-        pairs = zip(known.tolist(), keys.tolist(), strict=True)
-        return [not old and key not in self._fresh for old, key in pairs]
+        return [
+            self._fresh.get(key, int(self._marks[at]) if old else None)
+            for key, at, old in zip(keys.tolist(), place, known, strict=True)
+        ]
 
 
 class WatchStore:
@@ -106,6 +127,9 @@ class WatchStore:
                 "commit;"
             )
             told = self.get("format", _FORMAT)
+            names = [column[1] for column in self.database.execute("pragma table_info(seen)")]
+            if "mark" not in names:
+                self.database.execute("alter table seen add column mark integer not null default 0")
         except sqlite3.DatabaseError as error:
             raise self._unusable(error) from None
         if told != _FORMAT:
@@ -113,8 +137,11 @@ class WatchStore:
                 f"{self.out}: must be the table of a watch of this version. Got {told}. Name"
                 " another --out."
             )
-        keys = self.database.execute("select key from seen")
-        self.seen = Seen(np.fromiter((_number(key) for (key,) in keys), np.uint64))
+        n = self.database.execute("select count(*) from seen").fetchone()[0]
+        keys, marks = np.zeros(n, np.uint64), np.zeros(n, np.int64)
+        for row, (key, mark) in enumerate(self.database.execute("select key, mark from seen")):
+            keys[row], marks[row] = _number(key), mark
+        self.seen = Seen(keys, marks)
         self.n_images = int(self.get("n_images", 0))
 
     def leave(self) -> None:
@@ -165,14 +192,16 @@ class WatchStore:
         *,
         changed: Sequence[Row] = (),
         events: Sequence[Row] = (),
+        marks: Sequence[Mark | None] = (),
     ) -> None:
-        """Take rows of images just scored, with the state after them; `changed` rows of the open
-        block are written again, and `events` wait to be told.
+        """Take rows of images just scored, with the state after them and how the files were;
+        `changed` rows of the open block are written again, and `events` wait to be told.
         """
         names = [row["path"] for row in rows]
+        marks = marks or [None] * len(rows)
         told = {**state, "format": _FORMAT, "n_images": self.n_images + len(rows)}
         with self.transaction() as database:
-            database.executemany("insert into seen values (?)", ((_key(name),) for name in names))
+            database.executemany("insert into seen (key, mark) values (?, ?)", _seen(names, marks))
             database.executemany(
                 "insert or replace into rows values (?, ?)",
                 ((row["n"], json.dumps(row)) for row in (*rows, *changed)),
@@ -185,8 +214,21 @@ class WatchStore:
                 "insert into outbox values (?, ?)",
                 ((event["n"], json.dumps(event)) for event in events),
             )
-        self.seen.add(names)
+        self.seen.add(names, marks)
         self.n_images += len(rows)
+
+    def keep_marks(
+        self, names: Sequence[str], marks: Sequence[Mark | None], state: dict[str, Any]
+    ) -> None:
+        """Files that have changed since they were scored are told of once."""
+        with self.transaction() as database:
+            found = ((mark, key) for key, mark in _seen(names, marks))
+            database.executemany("update seen set mark = ? where key = ?", found)
+            database.executemany(
+                "insert or replace into state values (?, ?)",
+                ((key, json.dumps(value)) for key, value in state.items()),
+            )
+        self.seen.add(names, marks)
 
     def open_rows(self) -> list[Row]:
         """The rows of the open block, in order."""
@@ -202,7 +244,9 @@ class WatchStore:
         if not rows:
             return 0
         schema = pa.schema([(name, getattr(pa, kind)()) for name, kind in COLUMNS.items()])
-        table = pa.table({name: [row.get(name) for row in rows] for name in COLUMNS}, schema=schema)
+        cells = {name: [row.get(name) for row in rows] for name in COLUMNS}
+        cells["path"] = [text_of(row["path"]) for row in rows]
+        table = pa.table(cells, schema=schema)
         with atomic_write(self.out / f"part-{rows[0]['n']:012d}.parquet") as file:
             pq.write_table(table, file)
         return len(rows)
@@ -239,6 +283,15 @@ class WatchStore:
         """An event was told, or given up."""
         with self.transaction() as database:
             database.execute("delete from outbox where n = ?", (n,))
+
+
+def _seen(names: Sequence[str], marks: Sequence[Mark | None]) -> Iterator[tuple[bytes, int]]:
+    return zip(map(_key, names), map(_shorter, marks), strict=True)
+
+
+def _shorter(mark: Mark | None) -> int:
+    """A file's size and time in 8 bytes; 0 where they are not known."""
+    return 0 if mark is None else (mark[1] * 1_000_003 ^ mark[0]) % (1 << 63) or 1
 
 
 def _key(name: str) -> bytes:

@@ -136,6 +136,11 @@ class WatchTable:
         return dict(pa.concat_tables(read, promote_options="default").to_pydict())
 
 
+def text_of(name: str) -> str:
+    """The name of a file as text that every table holds, where it is no UTF-8 too."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def _counts(part: Path, seconds: int) -> Counter[tuple[int, str]]:
     found: Counter[tuple[int, str]] = Counter()
     for columns in _batches(part, ("time", "anomalous", "unreadable")):

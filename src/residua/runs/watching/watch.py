@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from residua._files import write_json
+from residua._text import count
 from residua.engines import Engine, Scores
-from residua.engines.kinds import REFERENCE
 from residua.errors import InputError, OutputError, ResiduaError
 from residua.evaluation.check import look_of
 from residua.images.columns import texts
@@ -31,56 +31,18 @@ from residua.runs.watching import telling
 from residua.runs.watching.arrivals import Arrivals, FolderArrivals, StreamArrivals
 from residua.runs.watching.calibration import open_drift
 from residua.runs.watching.drift import LOOKS, DriftWatch
+from residua.runs.watching.options import WatchOptions
 from residua.runs.watching.shift_report import ShiftReports, parse_period
-from residua.runs.watching.store import WatchStore
-from residua.runs.watching.table import COLUMNS, Row
+from residua.runs.watching.store import Mark, WatchStore
+from residua.runs.watching.table import COLUMNS, Row, text_of
 from residua.thresholds import batch_policy
 from residua.thresholds.false_discoveries import FalseDiscoveries
 
-BLOCK = 1_000
 _POLL, _WRITE_EVERY, _TELL_EVERY, _CLEAN_EVERY = 0.2, 10.0, 60.0, 3_600.0
 _WRITE_SHARE = 50  # of its time at most one part is spent on writing the open block again
 _STATUS_EVERY, _REPORT_EVERY = 5.0, 30.0
 _LATELY, _RECENT = 1_000, 24
 _LONGEST_WAIT = 60.0
-
-
-@dataclass(frozen=True)
-class WatchOptions:
-    """How a line is watched.
-
-    ``out`` is the folder of the table; None: ``watch.parquet`` in the run. ``policy`` decides about
-    blocks of ``block`` images; None: the run's threshold decides about each image. ``on_flag`` is a
-    command and ``post`` an address that is told of flagged images. Blocks older than ``keep_days``
-    are deleted. With ``once``, the watch ends when no image is left. Each period of ``every``, such
-    as ``8h``, gets a report.
-    """
-
-    out: Path | None = None
-    policy: str | None = None
-    block: int = BLOCK
-    on_flag: str | None = None
-    post: str | None = None
-    keep_days: float | None = None
-    once: bool = False
-    settle: float = 1.0
-    patience: float = 30.0
-    engine: str = REFERENCE
-    bits: int | None = None
-    every: str | None = None
-
-    def check(self) -> None:
-        """Refuse what cannot be, before anything is opened."""
-        for name, value, least in (
-            ("block", self.block, 1),
-            ("settle", self.settle, 0),
-            ("patience", self.patience, 0),
-            ("keep-days", 0 if self.keep_days is None else self.keep_days, 0),
-        ):
-            if not value >= least:
-                raise InputError(
-                    f"watch: --{name} must be at least {least}. Got {value}. Name a larger number."
-                )
 
 
 class _Looking:
@@ -139,12 +101,14 @@ class Watch:
                     break
                 else:
                     time.sleep(_POLL)
+            while self.arrivals.is_looking:
+                self._tell_changed()
             self._close_block(is_last=True)
         finally:
             self._finish()
 
     def _take(self, engine: _Looking, names: list[str]) -> None:
-        rows = self._scored(engine, names)
+        rows, marks = self._scored(engine, names)
         if not rows:
             return
         raised = []
@@ -155,7 +119,8 @@ class Watch:
         self.block += rows
         self.recent = [*self.recent, *rows][-_RECENT:]
         flagged = [row for row in rows if row["anomalous"]]
-        self._keep(rows, flagged if self.rule is None else self._decided(self.options.block))
+        flagged = flagged if self.rule is None else self._decided(self.options.block)
+        self._keep(rows, flagged, marks=marks)
         for row in rows:
             self.arrivals.forget(row["path"])
         for alarm in raised:
@@ -163,8 +128,10 @@ class Watch:
         if len(self.block) >= self.options.block:
             self._close_block()
 
-    def _scored(self, engine: _Looking, names: list[str]) -> list[Row]:
-        """The rows of the images that could be read, or were waited for long enough."""
+    def _scored(self, engine: _Looking, names: list[str]) -> tuple[list[Row], list[Mark | None]]:
+        """The rows of the images that could be read, or were waited for long enough; and how their
+        files were.
+        """
         before = {name: self.arrivals.mark(name) for name in names}
         columns = self._columns(engine, names)
         rows: list[Row] = []
@@ -185,7 +152,7 @@ class Watch:
                 self.lately.append([age, float(is_flagged), row["n"]])
             rows.append(row)
         del self.lately[:-_LATELY]
-        return rows
+        return rows, [before[row["path"]] for row in rows]
 
     def _columns(self, engine: _Looking, names: list[str]) -> dict[str, Any]:
         engine.looks.clear()
@@ -206,7 +173,7 @@ class Watch:
 
     def _listing(self, names: list[str]) -> Listing:
         content = Files.of(LocalFolder(self.arrivals.root), names, self.task.options.byte_limit)
-        return Listing("folder", texts(_text(name) for name in names), content)
+        return Listing("folder", texts(text_of(name) for name in names), content)
 
     def _decided(self, n_images: int) -> list[Row]:
         """Rows of the open block that are flagged now and were not before."""
@@ -250,7 +217,13 @@ class Watch:
     def _count(self, name: str, n: int) -> None:
         self.counts[name] = self.counts.get(name, 0) + n
 
-    def _keep(self, rows: list[Row], flagged: list[Row], changed: list[Row] | None = None) -> None:
+    def _keep(
+        self,
+        rows: list[Row],
+        flagged: list[Row],
+        changed: list[Row] | None = None,
+        marks: list[Mark | None] | None = None,
+    ) -> None:
         """Write, and wait for a disk that takes no more: no image is lost, none is taken."""
         events = self._events(flagged)
         self._count("flagged", len(flagged))
@@ -260,7 +233,9 @@ class Watch:
         wait = 1.0
         while True:
             try:
-                return self.store.keep(rows, state, changed=changed, events=events)
+                return self.store.keep(
+                    rows, state, changed=changed, events=events, marks=marks or ()
+                )
             except OutputError as error:
                 if wait == 1.0:
                     self.note(f"{error} Nothing is scored until then.")
@@ -289,6 +264,7 @@ class Watch:
             began = time.monotonic()
             self._tried(self.store.write_block)
             self._write_seconds = time.monotonic() - began
+        self._tell_changed()
         if self._due("status", _STATUS_EVERY):
             self._tried(lambda: write_json(self.store.out / ".status.json", self.status()))
         if self.reports is not None and self._due("report", _REPORT_EVERY):
@@ -296,6 +272,22 @@ class Watch:
         days = self.options.keep_days
         if days is not None and self._due("clean", _CLEAN_EVERY):
             self.store.drop_old(days)
+
+    def _tell_changed(self) -> None:
+        """Files that were written over after they were scored: they are told of, and left alone."""
+        changed = self.arrivals.changed()
+        if not changed:
+            return
+        names, marks = list(changed), list(changed.values())
+        counts = {**self.counts, "changed": self.counts.get("changed", 0) + len(names)}
+        if self._tried(lambda: self.store.keep_marks(names, marks, {"counts": counts})):
+            self.counts = counts
+        if self._due("changed", _TELL_EVERY):
+            self.note(
+                f"{text_of(names[0])}: the file has changed since it was scored, and is not scored"
+                f" again ({count(counts['changed'], 'such file')} so far). Give each image a name"
+                " of its own."
+            )
 
     def _report(self) -> None:
         assert self.reports is not None
@@ -328,6 +320,7 @@ class Watch:
             "n_images": self.store.n_images,
             "n_flagged": self.counts.get("flagged", 0),
             "n_unreadable": self.counts.get("unreadable", 0),
+            "n_changed": self.counts.get("changed", 0),
             "n_waiting": self.arrivals.n_waiting,
             "flagged_share_lately": None if share is None else share.model_dump(mode="json"),
             "seconds_from_file_to_row": None
@@ -340,7 +333,7 @@ class Watch:
                 "not_told": self.counts.get("not_told", 0),
             },
             "drift": self.drift.status(),
-            "last_images": self.recent,
+            "last_images": [row | {"path": text_of(row["path"])} for row in self.recent],
             "time": datetime.now(UTC).isoformat(timespec="seconds"),
         }
 
@@ -445,10 +438,10 @@ def _task(
 
 
 def _arrivals(place: str, store: WatchStore, options: WatchOptions) -> Arrivals:
-    settle, patience, is_new = options.settle, options.patience, store.seen.is_new
+    settle, patience, seen = options.settle, options.patience, store.seen
     if place == "-":
-        return StreamArrivals.of(sys.stdin, Path(), is_new, settle=settle, patience=patience)
-    return FolderArrivals(Path(place), is_new, settle=settle, patience=patience)
+        return StreamArrivals.of(sys.stdin, Path(), seen, settle=settle, patience=patience)
+    return FolderArrivals(Path(place), seen, settle=settle, patience=patience)
 
 
 def _open_block(
@@ -486,7 +479,3 @@ def _plain(value: Any) -> Any:
 
 def _number(value: float | None) -> float:
     return np.nan if value is None else value
-
-
-def _text(name: str) -> str:
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

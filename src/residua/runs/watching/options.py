@@ -1,0 +1,49 @@
+"""What a watch is asked to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from residua.engines.kinds import REFERENCE
+from residua.errors import InputError
+
+BLOCK = 1_000
+
+
+@dataclass(frozen=True)
+class WatchOptions:
+    """How a line is watched.
+
+    ``out`` is the folder of the table; None: ``watch.parquet`` in the run. ``policy`` decides about
+    blocks of ``block`` images; None: the run's threshold decides about each image. ``on_flag`` is a
+    command and ``post`` an address that is told of flagged images. Blocks older than ``keep_days``
+    are deleted. With ``once``, the watch ends when no image is left. Each period of ``every``, such
+    as ``8h``, gets a report.
+    """
+
+    out: Path | None = None
+    policy: str | None = None
+    block: int = BLOCK
+    on_flag: str | None = None
+    post: str | None = None
+    keep_days: float | None = None
+    once: bool = False
+    settle: float = 1.0
+    patience: float = 30.0
+    engine: str = REFERENCE
+    bits: int | None = None
+    every: str | None = None
+
+    def check(self) -> None:
+        """Refuse what cannot be, before anything is opened."""
+        for name, value, least in (
+            ("block", self.block, 1),
+            ("settle", self.settle, 0),
+            ("patience", self.patience, 0),
+            ("keep-days", 0 if self.keep_days is None else self.keep_days, 0),
+        ):
+            if not value >= least:
+                raise InputError(
+                    f"watch: --{name} must be at least {least}. Got {value}. Name a larger number."
+                )
