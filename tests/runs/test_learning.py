@@ -540,6 +540,33 @@ def test_a_head_that_would_miss_more_at_the_threshold_is_dropped(
     assert float(load_bundle(tmp_path / "dropped" / "bundle").graph.scorer.weight) == 0
 
 
+def test_false_alarms_that_would_cost_detection_are_learnt_narrowly_or_not_at_all(
+    finished, tmp_path, monkeypatch
+):
+    for number in range(4):
+        (tmp_path / "said" / "good").mkdir(parents=True, exist_ok=True)
+        add_image(tmp_path / "said" / "good" / f"{number}.png", number)
+    seen_of = model._Lesson._found
+
+    def learn(*harmful: str):
+        def found(lesson, version):
+            told = seen_of(lesson, version)
+            is_bad = version.reach in harmful
+            return {**told, "made": np.arange(50) >= (2 if is_bad else 0)}
+
+        monkeypatch.setattr(model._Lesson, "_found", found)
+        return learn_run(finished.path, str(tmp_path / "said"), tmp_path / f"run{len(harmful)}")
+
+    wide, narrow, none = learn(), learn("wide"), learn("wide", "narrow")
+    assert [one.reach for one in (wide, narrow, none)] == ["wide", "narrow", "none"]
+    assert (wide.harm, wide.made.n) == ({}, 64)
+    assert narrow.harm == none.harm == {"made": Flagged(n=50, before=50, after=48)}
+    assert "would miss 2 of 50 made defects that are flagged" in narrow.about_alarms()
+    assert "WHAT THEY TEACH IS LEFT OUT" in none.about_alarms()
+    assert none.alarms.after == none.alarms.before == 4
+    assert read_record(TrainedRun(tmp_path / "run2")).harm == none.harm
+
+
 def test_calibration_lends_images_where_training_holds_none_out(source, corrections, tmp_path):
     asked = options(source, recipe="pca", recipe_options={}, settings={"epochs": None})
     run = fit_run(asked, tmp_path / "run")

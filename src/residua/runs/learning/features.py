@@ -28,7 +28,9 @@ from residua.training.scoring.learned_score import Seen
 MOST_BYTES = 64 * 2**20
 _MOST, _KEPT = {"train": 200, "held out": 2000}, ("fitted", "validation")
 """Images of a part whose features are kept; of the calibration part all are."""
-PARTS = ("train", "held out", "calibration", "good", "defect")
+PARTS = ("train", "held out", "calibration", "good", "defect", "made")
+_MADE_ON, _MADE = 32, ("defect", "warped")
+"""Normal images on which defects are made, and kinds of these; see `make_anomalies`."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +49,14 @@ class StoredFeatures:
     kinds: NDArray[Any]
 
     @classmethod
-    def of_images(cls, bundle: Bundle, images: ImageSet, part: str) -> StoredFeatures:
-        """Those of `images`, computed by the model's graph."""
+    def of_images(
+        cls, bundle: Bundle, images: ImageSet, part: str, *, made: str | None = None
+    ) -> StoredFeatures:
+        """Those of `images`, computed by the model's graph; or of anomalies of the kind `made`
+        on each of them.
+        """
         cut = bundle.config.framing.cut_all(images)  # the box around a region
-        seen = see_images(bundle.graph, cut, batch_size=bundle.config.batch_size)
+        seen = see_images(bundle.graph, cut, batch_size=bundle.config.batch_size, made=made)
         codes = images.group_codes
         groups = np.arange(len(images)) if codes is None else codes
         parts = np.full(len(images), part, object)
@@ -59,19 +65,20 @@ class StoredFeatures:
 
     @classmethod
     def of_fit(cls, bundle: Bundle, parts: Mapping[str, ImageSet]) -> StoredFeatures:
-        """Those of a fit's calibration and held-out images and of 200 training images; `parts` are
-        its parts by name.
+        """Those of a fit's calibration and held-out images, of 200 training images and of defects
+        that are made on some of them; `parts` are its parts by name.
         """
         named = {"train": "fitted", "held out": "validation", "calibration": "calibration"}
-        found = [
-            cls.of_images(
-                bundle,
-                images[sample_rows(len(images), _MOST.get(part, len(images)), 0)],
-                part,
-            )
+        there = {
+            part: images[sample_rows(len(images), _MOST.get(part, len(images)), 0)]
             for part, name in named.items()
             if (images := parts.get(name)) is not None and len(images)
-        ]
+        }
+        found = [cls.of_images(bundle, images, part) for part, images in there.items()]
+        held = [there[part] for part in ("held out", "train") if part in there]
+        if held:
+            base = next((images for images in held if len(images) >= _MADE_ON), held[-1])[:_MADE_ON]
+            found += [cls.of_images(bundle, base, "made", made=kind) for kind in _MADE]
         return joined(found)
 
     def __len__(self) -> int:
@@ -188,6 +195,7 @@ def keep_features(
         n_images = len(calibration) + sum(
             min(most, len(parts[name])) for most, name in zip(_MOST.values(), _KEPT, strict=True)
         )
+        n_images += len(_MADE) * _MADE_ON
         n_bytes = 4 * sum(values[0].numel() for values in one.seen) * n_images
         if n_bytes > MOST_BYTES:
             watcher.note(

@@ -328,6 +328,7 @@ def _of_learning(learnt: LearntModel) -> dict[str, Any]:
     head = learnt.learning.head
     told: dict[str, Any] = {"n_alarms": learnt.n_alarms, "lent": len(learnt.lent)}
     told |= {**learnt.at_threshold, "is_headless": learnt.is_headless}
+    told |= {"reach": learnt.reach, "harm": learnt.harm, "n_alone": learnt.learning.n_alone}
     if learnt.learning.kinds is not None:
         told["kinds"] = KindsLearnt(
             names=learnt.bundle.config.kinds or (), **learnt.learning.kinds._asdict()

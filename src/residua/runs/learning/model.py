@@ -26,11 +26,15 @@ from residua.thresholds.fixed import Fixed
 from residua.training.bundle import Bundle, BundleConfig, check_fits
 from residua.training.scoring.graph import InferenceGraph, lay_out
 from residua.training.scoring.head_weight import net_found
-from residua.training.scoring.learned_score import LearnedScorer, Learning, Seen
+from residua.training.scoring.learned_score import LearnedScorer, Learning, Reach, Seen
 
 _FEWEST_HELD_OUT = 20  # normal images that no threshold needs; with fewer, calibration lends half
 
 _FEWEST_TO_SCALE = 3  # without which scores have no scale
+
+_REACHES: tuple[Reach, ...] = ("wide", "narrow")
+
+_MOST_MISSED = 0.02  # of the anomalies that were flagged, by what false alarms teach
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,8 @@ class LearntModel:
     beside. ``at_threshold`` counts images and which of them are flagged before and after: the
     labelled ``anomalies`` of calibration, corrected ``defects`` and ``alarms``, each left out in
     turn, the defects as if ``unlike`` any that the head knows, and held-out ``normals``.
-    ``is_headless`` tells that a head was dropped for what it would miss.
+    ``is_headless`` tells that a head was dropped for what it would miss. ``reach`` is how far
+    corrected false alarms are learnt, and ``harm`` what a wider reach would miss, by name.
     """
 
     bundle: Bundle
@@ -53,6 +58,8 @@ class LearntModel:
     lent: NDArray[Any]
     at_threshold: dict[str, Flagged]
     is_headless: bool
+    reach: Reach
+    harm: dict[str, Flagged]
 
 
 def learn_model(
@@ -106,6 +113,7 @@ def learn_model(
             of_corrections.rows(~is_good),
         ]
     )
+    made = stored.of("made")
     normals, calibration, lent = _normals(
         stored, calibration, {*taught.pixels.tolist(), *copies.of}
     )
@@ -117,8 +125,8 @@ def learn_model(
             "learn: there must be good calibration images to choose the threshold on. None is left."
             " Add a complete sample of good images with --sample."
         )
-    lesson = _Lesson(bundle, normals, calibration, taught, copies)
-    version, is_headless = lesson.best()
+    lesson = _Lesson(bundle, normals, calibration, taught, copies, made)
+    version, is_headless, harm = lesson.best()
     for note in version.notes:
         watcher.note(note)
     scorer, learning, scores = version.scorer, version.learning, version.scores
@@ -134,7 +142,7 @@ def learn_model(
     assert learnt.config.operating_point is not None
     now = scores_of(scorer, of_corrections.seen, config.batch_size).numpy()
     flagged = np.stack([was_flagged, now > learnt.config.operating_point.threshold], axis=1)
-    features = joined([normals, calibration.features, taught])
+    features = joined([normals, calibration.features, taught, made])
     n_alarms = int(is_alarm.sum())
     held_out = normals.of("held out").seen
     n_bad, least = int((~is_good).sum()), version.point.threshold
@@ -157,6 +165,11 @@ def learn_model(
             _last(learning.good, n_alarms),
             is_new[is_alarm],
         ),
+        "made": (
+            scores_of(before, made.seen, config.batch_size).numpy(),
+            scores_of(scorer, made.seen, config.batch_size).numpy(),
+            None,
+        ),
         "normals": (
             scores_of(before, held_out, config.batch_size).numpy(),
             scores_of(scorer, held_out, config.batch_size).numpy(),
@@ -167,7 +180,18 @@ def learn_model(
         name: _flagged(old, new, rows, point.threshold, least)
         for name, (old, new, rows) in asked.items()
     }
-    return LearntModel(learnt, features, learning, n_alarms, flagged, lent, counts, is_headless)
+    return LearntModel(
+        learnt,
+        features,
+        learning,
+        n_alarms,
+        flagged,
+        lent,
+        counts,
+        is_headless,
+        version.reach,
+        harm,
+    )
 
 
 @dataclass(frozen=True)
@@ -179,6 +203,7 @@ class _Version:
     scores: NDArray[np.float32]
     point: OperatingPoint
     notes: tuple[str, ...]
+    reach: Reach
 
 
 @dataclass(frozen=True)
@@ -190,6 +215,7 @@ class _Lesson:
     calibration: _Calibration
     taught: StoredFeatures
     copies: Copies
+    made: StoredFeatures
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -200,19 +226,21 @@ class _Lesson:
             groups.setdefault(name, set()).add(group)
         return tuple(sorted(name for name, some in groups.items() if name and len(some) > 1))
 
-    def best(self) -> tuple[_Version, bool]:
-        """The version whose head finds most at the threshold; whether a head was dropped.
+    def best(self) -> tuple[_Version, bool, dict[str, Flagged]]:
+        """The version whose head finds most at the threshold; whether a head was dropped; and what
+        a wider reach than its own would miss.
 
         What counts are defects left out: those found more, less those that would be lost if they
         were of kinds that the head does not know. A head for which that is a loss is not used.
         """
-        wide = self.version("wide")
+        reach, harm = self.reach()
+        wide = self.version("wide", reach)
         if wide.learning.head is None or not wide.learning.head.weight:
-            return wide, False
-        best = without = self.version(None)
+            return wide, False, harm
+        best = without = self.version(None, reach)
         groups = torch.from_numpy(self.taught.of("defect").groups)
         before, most = without.learning.defects > without.point.threshold, 0.0
-        for one in (self.version("narrow"), wide):
+        for one in (self.version("narrow", reach), wide):
             after, unraised = (
                 scores > one.point.threshold
                 for scores in (one.learning.defects, one.learning.unraised)
@@ -220,9 +248,49 @@ class _Lesson:
             net = net_found(before, after, unraised, groups)
             if one.learning.head and one.learning.head.weight and net >= most:
                 best, most = one, net
-        return best, best is without
+        return best, best is without, harm
 
-    def version(self, head: Literal["wide", "narrow"] | None) -> _Version:
+    def reach(self) -> tuple[Reach, dict[str, Flagged]]:
+        """How far corrected false alarms may be learnt: the widest reach that misses at most 2% of
+        what was flagged; and what the reach before that one would miss.
+
+        Asked are labelled anomalies of calibration that taught nothing, labelled defects, each left
+        out in turn, and made defects; each is compared with a version that learns no false alarms.
+        """
+        harm: dict[str, Flagged] = {}
+        if not len(self.taught.of("good")):
+            return "wide", harm
+        without = self._found(self.version(None, "none"))
+        for reach in _REACHES:
+            found = self._found(self.version(None, reach))
+            lost = {
+                name: Flagged(n=len(was), before=int(was.sum()), after=int(found[name].sum()))
+                for name, was in without.items()
+            }
+            lost = {
+                name: one
+                for name, one in lost.items()
+                if one.before - one.after > _MOST_MISSED * one.before
+            }
+            if not lost:
+                return reach, harm
+            harm = lost
+        return "none", harm
+
+    def _found(self, version: _Version) -> dict[str, NDArray[np.bool_]]:
+        """Which anomalies are flagged that taught nothing, by what they are."""
+        taught = [*self.taught.pixels.tolist(), *self.copies.of]
+        is_free = ~np.isin(self.calibration.features.pixels, taught)
+        asked = {
+            "anomalies": version.scores[self.calibration.is_anomalous & is_free],
+            "defects": version.learning.defects.numpy(),
+            "made": scores_of(
+                version.scorer, self.made.seen, self.bundle.config.batch_size
+            ).numpy(),
+        }
+        return {name: scores > version.point.threshold for name, scores in asked.items()}
+
+    def version(self, head: Literal["wide", "narrow"] | None, reach: Reach) -> _Version:
         """A scorer that has learnt, with its threshold."""
         before, batch_size = self.bundle.graph.scorer, self.bundle.config.batch_size
         scorer = LearnedScorer(before.inner if isinstance(before, LearnedScorer) else before)
@@ -240,6 +308,8 @@ class _Lesson:
                 good_groups=torch.from_numpy(good.groups),
                 head=head,
                 kinds=kinds,
+                made=self.made.seen if len(self.made) else None,
+                reach=reach,
             )
         lay_out(scorer)
         scores = scores_of(scorer, self.calibration.features.seen, batch_size).numpy()
@@ -253,7 +323,7 @@ class _Lesson:
         point = self.bundle.config.operating_point
         assert point is not None
         chosen = _choose(point, scores, self.calibration, Watcher(on_note=notes.append))
-        return _Version(scorer, learning, scores, chosen, tuple(notes))
+        return _Version(scorer, learning, scores, chosen, tuple(notes), reach)
 
 
 def _flagged(

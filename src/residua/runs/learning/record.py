@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from residua._files import in_a_line, read_file, write_json
 from residua._text import count, few
@@ -13,6 +13,16 @@ from residua.records import Record
 from residua.runs.learning.corrections import Correction
 from residua.runs.run_folder import RunFolder
 
+_OUT = ", each left out in turn"
+_ASKED = {
+    "defects": ("labelled defect", _OUT),
+    "unlike": ("labelled defect", ", if the head did not know their kind"),
+    "alarms": ("corrected false alarm", _OUT),
+    "anomalies": ("anomalous calibration image", " that taught nothing"),
+    "made": ("made defect", " on normal images"),
+    "normals": ("good image", " that training held out"),
+}
+"""What is asked at the threshold before and after learning, and how it is said."""
 _MUCH = 0.1  # of the labelled anomalies, from which on their loss is more than told
 
 
@@ -52,6 +62,8 @@ class LearningRecord(Record):
     taught nothing, ``defects`` and ``alarms`` of this step, each left out in turn, and ``normals``
     that training held out; ``unlike`` are the defects as if of a kind that the head does not know.
     ``is_headless``: a head would have found fewer defects, and was dropped.
+    ``reach`` is how far false alarms are learnt, ``harm`` what a wider reach would miss, and
+    ``n_alone`` how many of them have none like them. ``made`` are defects made on normal images.
     ``kinds`` are those that it tells now; None where fewer than two defects of any are named.
     ``n_moved`` test images left the test part, ``n_moved_near`` of
     them as near-copies of corrections, and ``n_held`` calibration images count as if they had
@@ -83,7 +95,11 @@ class LearningRecord(Record):
     defects: Flagged = Flagged()
     unlike: Flagged = Flagged()
     alarms: Flagged = Flagged()
+    made: Flagged = Flagged()
     normals: Flagged = Flagged()
+    reach: Literal["wide", "narrow", "none"] = "wide"
+    harm: dict[str, Flagged] = Field(default_factory=dict)
+    n_alone: int = 0
     is_headless: bool = False
     kinds: KindsLearnt | None = None
     threshold_before: float
@@ -118,16 +134,39 @@ class LearningRecord(Record):
         right = n_good - self.n_alarms
         said = []
         if self.n_alarms:
-            said.append(
-                f"{count(self.n_alarms, 'good image')} had raised a false alarm: images like"
-                f" {'it' if self.n_alarms == 1 else 'them'} score lower now"
-            )
+            said.append(f"{count(self.n_alarms, 'good image')} had raised a false alarm")
+            said[0] += self._about_reach(self.n_alarms)
         if right:
             said.append(
                 f"{count(right, 'good image')} had not been flagged, so there was nothing to learn"
                 f" from {'it' if right == 1 else 'them'}"
             )
         return ". ".join(said)
+
+    def _about_reach(self, n: int) -> str:
+        """How far the false alarms are learnt, and why no further."""
+        them = "it" if n == 1 else "them"
+        missed = " and ".join(
+            f"{one.before - one.after:,} of {count(one.before, _ASKED[name][0])} that are flagged"
+            for name, one in self.harm.items()
+        )
+        if self.reach == "none":
+            return (
+                f". WHAT {'IT TEACHES' if n == 1 else 'THEY TEACH'} IS LEFT OUT, since it would"
+                f" miss {missed}. Label some defects too, or set a higher threshold"
+            )
+        if self.reach == "narrow":
+            why = f". To learn more of {them} would miss {missed}" if missed else ""
+            return f": repeats of {them} score lower now, and no other images{why}"
+        if not self.n_alone:
+            return f": images like {them} score lower now"
+        if self.n_alone >= n:
+            why = "" if n == 1 else ", since they are no more like each other than like normal ones"
+            return f": repeats of {them} score lower now, and no other images{why}"
+        return (
+            f": images like {them} score lower now. Of {self.n_alone:,} only repeats do, since no"
+            " other corrected image is like them"
+        )
 
     def about_defects(self) -> str | None:
         """What the head for defects is worth; None where there are none."""
@@ -199,18 +238,14 @@ class LearningRecord(Record):
         """What is flagged at the new threshold and was at the old, of images that taught
         nothing.
         """
-        named = (
-            ("labelled defects, each left out in turn", self.defects),
-            ("the same, if the head did not know their kind", self.unlike),
-            ("corrected false alarms, each left out in turn", self.alarms),
-            ("labelled anomalies in calibration, which taught nothing", self.anomalies),
-            ("good images that training held out", self.normals),
-        )
-        return [
-            f"Flagged of {one.n:,} {what}: {one.before:,} before, {one.after:,} now"
-            for what, one in named
-            if one.n
-        ]
+        said = []
+        for name, (what, more) in _ASKED.items():
+            one: Flagged = getattr(self, name)
+            if one.n:
+                how = ", left out" if one.n == 1 and more == _OUT else more
+                flagged = f"{one.before:,} before, {one.after:,} now"
+                said.append(f"Flagged of {count(one.n, what)}{how}: {flagged}")
+        return said
 
     def about_loss(self) -> str | None:
         """A warning where defects are missed that were found; None where not."""

@@ -22,6 +22,7 @@ from residua.training.scoring.graph import GraphOutput, InferenceGraph
 from residua.training.scoring.image_list import ImageList, Images
 from residua.training.scoring.learned_score import Seen, see
 from residua.training.scoring.prepare import Prepare
+from residua.training.synthesis import Draws, make_anomalies
 
 __all__ = [
     "GraphEngine",
@@ -220,11 +221,20 @@ def logits_of(graph: InferenceGraph, images: ImageSet, *, batch_size: int) -> ND
     return np.concatenate(list(_in_batches(graph, images, scorer.logits, batch_size=batch_size)))
 
 
-def see_images(graph: InferenceGraph, images: ImageSet, *, batch_size: int) -> Seen:
-    """What `images` are learnt by, a row per image, in the same batches."""
+def see_images(
+    graph: InferenceGraph,
+    images: ImageSet,
+    *,
+    batch_size: int,
+    made: str | None = None,
+) -> Seen:
+    """What `images`, or anomalies `made` on them, are learnt by, in the same batches."""
     sizes: list[int] = []
+    draws = Draws(torch.Generator().manual_seed(0), graph.prepare.unit.device)
 
     def seen(prepared: Tensor) -> Tensor:
+        if made is not None:
+            prepared = make_anomalies(draws, prepared)[made]
         prepared = prepared.contiguous(memory_format=torch.channels_last)
         parts = see(graph.scorer.view(prepared))
         sizes[:] = [parts.marked.shape[1], parts.overall.shape[1]]

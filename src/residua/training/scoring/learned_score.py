@@ -29,6 +29,8 @@ _ALIKE, _ALIKE_TO_ONE = (0.05, 0.3), (0.5, 0.6)
 """Of the corrected images, each compared with the others: from which quantile of the likeness
 (cosine) on an image is lowered, and from which on in full; and the same for fewer than three."""
 _LEAST_RANGE = 0.02
+_ALONE = 0.25  # of the way from the likeness of others to 1: where an image has none like it
+_MOST_ALIKE = 0.97
 _DEPTH = 0.9  # quantile of the corrected scores that is brought down to what is usual
 _TINY = 1e-6
 
@@ -50,6 +52,10 @@ class Seen(NamedTuple):
         return Seen(*(part[chosen] for part in self))
 
 
+Reach = Literal["wide", "narrow", "none"]
+"""How far corrected false alarms are learnt; see `LearnedScorer.learn`."""
+
+
 class Learning(NamedTuple):
     """What came of corrections.
 
@@ -57,7 +63,8 @@ class Learning(NamedTuple):
     ``defects`` are the scores of the corrected images as if each had taught nothing, (n_good,) and
     (n_defects,): what they are worth beside images that taught nothing. ``unraised`` are those of
     the defects without what the head adds, as if they were of a kind that it does not know.
-    ``kinds`` says how well their kinds are told; None without any.
+    ``kinds`` says how well their kinds are told; None without any. Of the good ones, `n_alone` have
+    none like them, so that only their repeats are lowered.
     """
 
     head: HeadWeight | None
@@ -65,6 +72,7 @@ class Learning(NamedTuple):
     defects: Tensor
     unraised: Tensor
     kinds: KindLearning | None = None
+    n_alone: int = 0
 
 
 def see(view: View) -> Seen:
@@ -99,7 +107,8 @@ class LearnedScorer(ScorerAround):
     The inner score is standardised on held-out normals; what lies far out counts by its logarithm,
     which leaves its order. An image whose features point the way of a corrected false alarm's, and
     not of a labelled defect's, is lowered, at most down to what is usual and by no more than
-    corrected images needed. The head is the direction of the labelled defects in whitened features
+    corrected images needed. It must be more like it than any normal image or made defect is. The
+    head is the direction of the labelled defects in whitened features
     (linear discriminant analysis). It only raises, and only what lies two spreads beyond normal
     images, or beyond all that were left out. Its weight comes from leaving
     defects out in turn; see `residua.training.scoring.head_weight`.
@@ -136,7 +145,7 @@ class LearnedScorer(ScorerAround):
             weight=zero.clone(),
             good=torch.zeros(1, n_features),
             bad=torch.zeros(1, n_features),
-            alike=torch.tensor([1.0, 2.0]),  # no likeness lies above 1
+            alike=torch.tensor([[1.0, 2.0]]),  # no likeness lies above 1
             depth=zero.clone(),
         )
 
@@ -175,6 +184,8 @@ class LearnedScorer(ScorerAround):
         good_groups: Tensor | None = None,
         head: Literal["wide", "narrow"] | None = "wide",
         kinds: Tensor | None = None,
+        made: Seen | None = None,
+        reach: Reach = "wide",
     ) -> Learning:
         """Learn from corrected images beside normal ones that neither calibrate nor test.
 
@@ -195,6 +206,12 @@ class LearnedScorer(ScorerAround):
             images that were left out, so that none raises the threshold. None: it has no weight.
         kinds : int64 tensor, (n_defects,), optional
             The kind of each defect from 0, -1 where nobody named one; each has two groups.
+        made : Seen, optional
+            Defects that were made on normal images; without any, the reach is never wide.
+        reach : "wide", "narrow" or "none"
+            How far good images are learnt. Wide: what is more like one than all of `normals` and
+            `made` are is lowered, if another good image is as much like it; else its repeats are.
+            Narrow: repeats alone. None: nothing is lowered.
         """
         held_out = normals.rows(is_held_out)
         self.base_mean = held_out.score.mean()
@@ -215,12 +232,17 @@ class LearnedScorer(ScorerAround):
                 self.weight = torch.tensor(0.0)
             self.bad = F.normalize(self._white(defects), dim=1)
         of_good = of_defects = unraised = torch.zeros(0)
+        n_alone = 0
         if good is not None and len(good.score):
             alone = torch.arange(len(good.score)) if good_groups is None else good_groups
             own = alone[:, None] == alone
-            self._learn_good(good, own)
+            if reach != "none":
+                is_narrow = reach == "narrow" or made is None
+                others = [normals] if made is None else [normals, made]
+                n_alone = self._learn_good(good, own, others, is_narrow=is_narrow)
             white = self._white(good)
-            of_good = self._sum(good, white, self._head(white), own_good=own)
+            left_out = None if reach == "none" else own
+            of_good = self._sum(good, white, self._head(white), own_good=left_out)
         if defects is not None and worth is not None and groups is not None:
             own = groups[:, None] == groups
             white = self._white(defects)
@@ -231,7 +253,7 @@ class LearnedScorer(ScorerAround):
         told = None
         if defects is not None and kinds is not None and groups is not None:
             told = self._learn_kinds(defects, kinds, groups, held_out)
-        return Learning(worth, of_good, of_defects, unraised, told)
+        return Learning(worth, of_good, of_defects, unraised, told, n_alone)
 
     def _sum(
         self,
@@ -244,8 +266,10 @@ class LearnedScorer(ScorerAround):
         """Score less what is like corrected images plus the head; an image's `own` are left out."""
         base, unit = self._base(seen), F.normalize(white, dim=1)
         likeness, to_bad = _likeness(unit, self.good, own_good), _likeness(unit, self.bad, own_bad)
-        low, full = self.alike
-        share = ((likeness - torch.maximum(low, to_bad)) / (full - low)).clamp(0, 1)
+        # Bundles of earlier versions have one pair for all.
+        low, full = self.alike[..., 0], self.alike[..., 1]
+        beyond = likeness - torch.maximum(low, to_bad.amax(1, keepdim=True))
+        share = (beyond / (full - low)).clamp(0, 1).amax(1)
         lowered = share * torch.minimum((base - self.level).clamp(min=0), self.depth)
         return base - lowered + _beyond(head) * self.weight
 
@@ -263,15 +287,23 @@ class LearnedScorer(ScorerAround):
         """How far each image lies the way of the defects, in spreads of normal images."""
         return (white @ self.direction - self.head_mean) / self.head_spread
 
-    def _learn_good(self, good: Seen, own: Tensor) -> None:
-        """Keep the directions of corrected images, and how alike they are to each other."""
+    def _learn_good(self, good: Seen, own: Tensor, others: list[Seen], *, is_narrow: bool) -> int:
+        """Keep what an image is lowered by, and from which likeness on; how many stand alone."""
         self.good = F.normalize(self._white(good), dim=1)
         excess = (self._base(good) - self.level).clamp(min=0)
         self.depth = excess.quantile(_DEPTH)
         low, full = torch.tensor(_ALIKE_TO_ONE)
+        nearest = _likeness(self.good, self.good, own).amax(1)
         if len(own.unique(dim=0)) > 2:
-            low, full = _likeness(self.good, self.good, own).quantile(torch.tensor(_ALIKE))
-        self.alike = torch.stack([low, torch.maximum(full, low + _LEAST_RANGE)])
+            low, full = nearest.quantile(torch.tensor(_ALIKE))
+        of_others = torch.stack(
+            [_likeness(F.normalize(self._white(one), dim=1), self.good).amax() for one in others]
+        ).amax()
+        is_alone = (nearest < of_others) | is_narrow
+        least = torch.where(is_alone, of_others + _ALONE * (1 - of_others), of_others)
+        lows = torch.maximum(low, least.clamp(max=_MOST_ALIKE))
+        self.alike = torch.stack([lows, torch.maximum(full, lows + _LEAST_RANGE)], 1)
+        return int(is_alone.sum())
 
     def _learn_kinds(
         self, defects: Seen, kinds: Tensor, groups: Tensor, others: Seen
@@ -317,10 +349,10 @@ class LearnedScorer(ScorerAround):
         return chosen, unseen
 
 
-def _likeness(unit: Tensor, known: Tensor, own: Tensor | None) -> Tensor:
-    """The highest cosine of each image to those `known`, but for its `own`, bool (n, n_known)."""
+def _likeness(unit: Tensor, known: Tensor, own: Tensor | None = None) -> Tensor:
+    """The cosine of each image to each of those `known`, -1 for its `own`, (n, n_known)."""
     cosines = unit @ known.T
-    return (cosines if own is None else cosines.masked_fill(own, -1.0)).amax(1)
+    return cosines if own is None else cosines.masked_fill(own, -1.0)
 
 
 def _beyond(head: Tensor) -> Tensor:
