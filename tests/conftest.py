@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from chromium import CHROMIUM, QUIET
+
 ROOT = Path(__file__).resolve().parents[1]
 
 # Before anything loads torch: one thread a worker (tiny models gain nothing by more) that waits
@@ -25,6 +27,17 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 os.environ["RESIDUA_TEST_DATA"] = str(
     Path(os.environ.get("RESIDUA_TEST_DATA") or ROOT.parent / "shared" / "data").resolve()
 )
+
+
+@pytest.fixture(scope="module")
+def browser():
+    sync_api = pytest.importorskip(
+        "playwright.sync_api", reason="the package playwright is not installed"
+    )
+    with sync_api.sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield running
+        running.close()
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from residua.runs.fit import fit_run
 from residua.server import ServedModel, load_model
 from runs import options, write_source
-from serving import CHROMIUM, QUIET, Held, asking, encoded, with_engine
+from serving import Held, asking, encoded, with_engine
 from training_wing import blobs
 
 
@@ -46,14 +46,3 @@ def client(model) -> Iterator[httpx.Client]:
 def held(model) -> ServedModel:
     """The model behind a `Held` engine."""
     return with_engine(model, Held(model.engine))
-
-
-@pytest.fixture(scope="module")
-def browser():
-    sync_api = pytest.importorskip(
-        "playwright.sync_api", reason="the package playwright is not installed"
-    )
-    with sync_api.sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield running
-        running.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -11,25 +10,9 @@ from contextlib import contextmanager
 
 import httpx
 import numpy as np
-import pytest
 from PIL import Image
 
 from residua.server import Limits, ServedModel, Server
-
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-"--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]  # fmt: skip
-BROWSER = [
-    pytest.mark.browser,
-    pytest.mark.xdist_group("browser"),
-    pytest.mark.skipif(
-        CHROMIUM is None, reason="no chromium, chromium-browser or google-chrome on the path"
-    ),
-]
-"""The marks of a test that drives the page."""
 
 
 def encoded(pixels: np.ndarray, file_format: str = "PNG") -> bytes:

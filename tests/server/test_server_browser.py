@@ -6,7 +6,8 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from serving import BROWSER, asking, encoded
+from chromium import BROWSER
+from serving import asking, encoded
 from training_wing import blobs
 
 TOKEN = "a-token-of-some-length"

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import pickle
 import re
-import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 
 import residua
+from chromium import BROWSER
 from residua.errors import InputError, MissingExtraError
 from residua.evaluation import Evidence
 from residua.evaluation.comparison import Contestant, compare_models
@@ -20,9 +20,6 @@ from residua.evaluation.notebook.html import SHOWN
 from residua.evaluation.notebook.style import scoped, style
 
 HOSTILE = "</style><script>alert('x')</script><img src=x onerror=alert(1)>"
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
 
 
 @pytest.fixture(scope="module")
@@ -213,25 +210,22 @@ def test_a_missing_package_is_named_with_the_line_that_mends_it(
         getattr(detection, ask)()
 
 
-@pytest.mark.browser
-@pytest.mark.xdist_group("browser")
-@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the path")
-def test_a_notebook_keeps_its_own_look_and_lends_its_theme(detection):
-    sync_api = pytest.importorskip("playwright.sync_api", reason="no playwright")
+@BROWSER[0]
+@BROWSER[1]
+@BROWSER[2]
+def test_a_notebook_keeps_its_own_look_and_lends_its_theme(detection, browser):
     page_of = """<body data-jp-theme-light="{light}"><table><tr><th id="own">own</th></tr></table>
     <h2 id="title">own</h2>{shown}</body>"""
     look = """id => { const s = getComputedStyle(document.querySelector(id));
     return [s.color, s.padding, s.fontSize, s.margin, s.backgroundColor].join("|"); }"""
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page(color_scheme="dark")
-        backgrounds, own = [], set()
-        for light, shown in (("true", ""), ("true", "x"), ("false", "x")):
-            html = detection._repr_html_() if shown else ""
-            page.set_content(page_of.format(light=light, shown=html))
-            own.add(page.evaluate(look, "#own") + page.evaluate(look, "#title"))
-            if shown:
-                backgrounds.append(page.evaluate(look, ".residua").rsplit("|", 1)[1])
-        browser.close()
+    page = browser.new_page(color_scheme="dark")
+    backgrounds, own = [], set()
+    for light, shown in (("true", ""), ("true", "x"), ("false", "x")):
+        html = detection._repr_html_() if shown else ""
+        page.set_content(page_of.format(light=light, shown=html))
+        own.add(page.evaluate(look, "#own") + page.evaluate(look, "#title"))
+        if shown:
+            backgrounds.append(page.evaluate(look, ".residua").rsplit("|", 1)[1])
+    page.close()
     assert len(own) == 1
     assert backgrounds == ["rgb(250, 250, 248)", "rgb(20, 23, 26)"]

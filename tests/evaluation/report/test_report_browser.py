@@ -1,21 +1,15 @@
 """The page in headless Chromium: no error, no request, and the script's numbers are NumPy's."""
 
 import csv
-import shutil
 
 import numpy as np
 import pytest
 from report_samples import HOSTILE, classifier, detector, detectors, reconstructor
 
+from chromium import BROWSER
 from residua.evaluation.report import write_html
 from residua.thresholds import choose_threshold, is_flagged
 
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-"--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]  # fmt: skip
 # A canvas is read through a copy: Chromium warns of a canvas of the page that is read more than
 # once, as waiting does.
 PIXELS = """one => { const copy = Object.assign(document.createElement("canvas"), {width: one.width, height: one.height});
@@ -24,24 +18,7 @@ PIXELS = """one => { const copy = Object.assign(document.createElement("canvas")
     return drawing.getImageData(0, 0, one.width, one.height).data; }"""
 ARE_DRAWN = f"""([chosen, least]) => {{ const all = [...document.querySelectorAll(chosen)];
     return all.length >= least && all.every(one => ({PIXELS})(one).some(value => value)); }}"""
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.xdist_group("browser"),
-    pytest.mark.skipif(
-        CHROMIUM is None, reason="no chromium, chromium-browser or google-chrome on the path"
-    ),
-]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    sync_api = pytest.importorskip(
-        "playwright.sync_api", reason="the package playwright is not installed"
-    )
-    with sync_api.sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield running
-        running.close()
+pytestmark = BROWSER
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from serving import BROWSER
+from chromium import BROWSER
 
 pytestmark = BROWSER
 
