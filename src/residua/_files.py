@@ -23,12 +23,15 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from residua.errors import BundleError, OutputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from pydantic import BaseModel
+
+_Record = TypeVar("_Record", bound="BaseModel")
 
 # What NumPy's readers throw at broken bytes; the header of an array is parsed as a Python literal,
 # hence the odd ones.
@@ -245,6 +248,23 @@ def read_json(path: str | Path, limit: int = MOST_TEXT_BYTES) -> Any:
         raise ValueError("it is nested too deeply") from None
 
 
+def read_record(
+    path: str | Path, kind: type[_Record], writer: str, mend: str, limit: int = MOST_TEXT_BYTES
+) -> _Record:
+    """The record in a JSON file that `writer` wrote; `mend` says what to do about a damaged one.
+
+    Raises
+    ------
+    BundleError
+        If the file cannot be read, or holds something else.
+    """
+    try:
+        return kind.model_validate_json(read_file(path, limit))
+    except (ValueError, OSError) as error:
+        got = in_a_line(error)
+        raise BundleError(f"{path}: must be what {writer} wrote. Got: {got}. {mend}") from None
+
+
 def read_lines(path: str | Path) -> Iterator[str]:
     """The lines of a text file in UTF-8, with their ends.
 
@@ -260,8 +280,10 @@ def read_lines(path: str | Path) -> Iterator[str]:
 def in_a_line(error: Exception) -> str:
     """What an error says, without its number and in one line of at most 200 characters.
 
-    No error echoes what was read.
+    No error echoes what was read. Of a record that is not valid, it is the first fault.
     """
+    if hasattr(error, "errors"):
+        return str(error.errors()[0]["msg"])
     words = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return str(words).splitlines()[0][:200]
 

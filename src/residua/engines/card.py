@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field
 
-from residua._files import has_sha256, in_a_line, read_file, read_json, write_json
+from residua._files import has_sha256, in_a_line, read_json, read_record, write_json
 from residua.engines.interface import ModelFacts
 from residua.engines.kinds import KINDS, Kind, Precision, Runtime
 from residua.errors import BundleError
@@ -159,13 +159,7 @@ def read_card(folder: Path, kind: Kind) -> Card:
             f"{folder}: the engine {kind.name} must be exported first. It is not. Run:"
             f" {export_command(kind)}"
         )
-    try:
-        card = Card.model_validate_json(read_file(path, _MOST_BYTES))
-    except (ValidationError, UnicodeDecodeError, OSError) as error:
-        what = error.errors()[0]["msg"] if isinstance(error, ValidationError) else in_a_line(error)
-        raise BundleError(
-            f"{path}: must be what `residua export` wrote. Got: {what}. Export again."
-        ) from None
+    card = read_record(path, Card, "`residua export`", "Export again.", _MOST_BYTES)
     for name in kind.files:
         if not has_sha256(folder / name, card.files.get(name)):
             raise BundleError(

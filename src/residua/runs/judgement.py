@@ -7,9 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from pydantic import ValidationError
-
-from residua._files import in_a_line, read_file
+from residua._files import in_a_line, read_record
 from residua.engines.kinds import KINDS, REFERENCE
 from residua.errors import BundleError, OutputError
 from residua.evaluation import Evidence
@@ -172,8 +170,7 @@ def write_judgement(folder: RunFolder, judgement: Judgement) -> None:
 
 def with_check(folder: RunFolder, evaluation: Evaluation) -> Evaluation:
     """The record with what was found in the images before training and is not judged again here."""
-    earlier = found_before(folder, evaluation)
-    findings = (*evaluation.findings, *earlier)
+    findings = (*evaluation.findings, *found_before(folder, evaluation))
     return with_verdict(evaluation.model_copy(update={"findings": findings}))
 
 
@@ -204,13 +201,7 @@ def _evaluated(run: str | Path, engine: str, watcher: Watcher) -> Judgement:
 
 
 def _read(folder: RunFolder) -> Evaluation:
-    try:
-        return Evaluation.model_validate_json(read_file(folder.evaluation))
-    except (ValidationError, OSError) as error:
-        what = error.errors()[0]["msg"] if isinstance(error, ValidationError) else in_a_line(error)
-        raise BundleError(
-            f"{folder.evaluation}: must be what evaluate wrote. Got: {what}. Run evaluate again."
-        ) from None
+    return read_record(folder.evaluation, Evaluation, "evaluate", "Run evaluate again.")
 
 
 def _is_of(evaluation: Evaluation, mark: ModelMark) -> bool:

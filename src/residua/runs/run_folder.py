@@ -72,56 +72,40 @@ def _whole(row: Mapping[str, str | None], names: Sequence[str]) -> tuple[str, ..
     return tuple(str(row[name]) for name in names)
 
 
+class _Place:
+    """The path of one file or folder of a run."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, run: RunFolder, kind: type[RunFolder]) -> Path:
+        return run.path / self._name
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """The folder of a run: paths inside it, its records of images and training, and its lock."""
 
     path: Path
 
-    @property
-    def bundle(self) -> Path:
-        """The saved model."""
-        return self.path / "bundle"
-
-    @property
-    def export(self) -> Path:
-        """The exported models, each with its card."""
-        return self.path / "export"
-
-    @property
-    def checkpoint(self) -> Path:
-        """The state of training; gone when it is finished."""
-        return self.path / "training.ckpt"
-
-    @property
-    def evaluation(self) -> Path:
-        """The last evaluation, as `--json` writes it."""
-        return self.path / "evaluation.json"
-
-    @property
-    def evidence(self) -> Path:
-        """The arrays behind the evaluation."""
-        return self.path / "evidence.npz"
-
-    @property
-    def report(self) -> Path:
-        """The last report."""
-        return self.path / "report.html"
-
-    @property
-    def images(self) -> Path:
-        """Which image was in which part, with the hashes of its bytes and of its pixels."""
-        return self.path / "images.csv"
-
-    @property
-    def check(self) -> Path:
-        """What `residua check` says of the images, from before training."""
-        return self.path / "check.json"
-
-    @property
-    def training(self) -> Path:
-        """History and training scores, for reports."""
-        return self.path / "training.npz"
+    bundle = _Place("bundle")
+    """The saved model."""
+    export = _Place("export")
+    """The exported models, each with its card."""
+    checkpoint = _Place("training.ckpt")
+    """The state of training; gone when it is finished."""
+    evaluation = _Place("evaluation.json")
+    """The last evaluation, as `--json` writes it."""
+    evidence = _Place("evidence.npz")
+    """The arrays behind the evaluation."""
+    report = _Place("report.html")
+    """The last report."""
+    images = _Place("images.csv")
+    """Which image was in which part, with the hashes of its bytes and of its pixels."""
+    check = _Place("check.json")
+    """What `residua check` says of the images, from before training."""
+    training = _Place("training.npz")
+    """History and training scores, for reports."""
 
     @contextmanager
     def locked(self) -> Iterator[None]:

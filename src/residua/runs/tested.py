@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 import numpy as np
-from pydantic import ValidationError
 
-from residua._files import checksum, in_a_line, one_writer, read_file, write_json
+from residua._files import checksum, one_writer, read_record, write_json
 from residua.errors import BundleError
 from residua.evaluation import Evidence
 from residua.evaluation.dossier.protocol import (
@@ -26,6 +25,7 @@ from residua.runs.run_folder import RunFolder
 
 _MOST_BYTES = 1 << 30
 _WAIT = 20.0
+_MEND = "Restore a copy: nothing else tells which criteria stood before which test."
 
 
 class _Tested(Record):
@@ -117,18 +117,10 @@ def _write(path: Path, kept: _Tested | _Acceptances) -> None:
 def _read(path: Path, kind: type[_Kept]) -> _Kept:
     if not path.exists():
         return kind()
-    try:
-        kept = kind.model_validate_json(read_file(path, _MOST_BYTES))
-    except (ValidationError, OSError) as error:
-        what = error.errors()[0]["msg"] if isinstance(error, ValidationError) else in_a_line(error)
-        raise _damaged(path, what) from None
+    kept = read_record(path, kind, "residua", _MEND, _MOST_BYTES)
     if kept.checksum != checksum(kept.model_dump(mode="json", exclude={"checksum"})):
-        raise _damaged(path, "content that does not match its checksum: it was edited or damaged")
+        raise BundleError(
+            f"{path}: must be what residua wrote. Got: content that does not match its checksum: it"
+            f" was edited or damaged. {_MEND}"
+        )
     return kept
-
-
-def _damaged(path: Path, what: str) -> BundleError:
-    return BundleError(
-        f"{path}: must be what residua wrote. Got: {what}. Restore a copy: nothing else tells which"
-        " criteria stood before which test."
-    )

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from residua._files import in_a_line, read_file, write_json
+from residua._files import read_record, write_json
 from residua._version import __version__
 from residua.engines import Engine
 from residua.engines.kinds import REFERENCE, parse_engine
@@ -292,18 +292,12 @@ def _classes_of(model: WrappedModel, images: ImageSet) -> tuple[int | str, ...] 
 def read_wrapped(run: Path) -> WrappedState:
     """`wrapped.json`, checked."""
     path = run / STATE
-    try:
-        state = WrappedState.model_validate_json(read_file(path))
-    except FileNotFoundError:
+    if not path.exists():
         raise BundleError(
             f"{run}: must hold {STATE}. It does not. Name a folder that a wrapped model was"
             " saved to."
-        ) from None
-    except (ValidationError, OSError) as error:
-        what = error.errors()[0]["msg"] if isinstance(error, ValidationError) else in_a_line(error)
-        raise BundleError(
-            f"{path}: must be what save wrote. Got: {what}. Save the wrapped model again."
-        ) from None
+        )
+    state = read_record(path, WrappedState, "save", "Save the wrapped model again.")
     if Path(state.file).name != state.file or state.file not in (ONNX, KERAS):
         raise BundleError(
             f"{path}: the model must lie in the run. Got {state.file!r}. Save the wrapped model"

@@ -52,14 +52,8 @@ class Autoencoder(ImageEstimator):
         Parameters
         ----------
         X : ImageSet or array, (n_images, height, width[, channels])
-        verbose : bool
-            Draw a bar, on the terminal or in a notebook, and tell what is decided.
-        callbacks : callables
-            Each is called after each epoch with a `residua.training.loop.settings.Epoch`; where
-            one returns True, the training stops.
-        logger : str or a logger of Lightning, optional
-            ``csv``, ``tensorboard``, ``mlflow`` or ``wandb``; `evaluate` tells it too. See the
-            page *Progress of a fit*.
+        verbose, callbacks, logger
+            See `ImageEstimator`.
         """
         self._fit(self._images(X), None, Watching(verbose, callbacks, logger))
         return self

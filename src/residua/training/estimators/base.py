@@ -73,6 +73,12 @@ class ImageEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     Wherever they take images, these are an `ImageSet`, an array (n_images, height, width[,
     channels]), or any other object that `load_images` takes; of an object all images count.
 
+    `fit` takes three options that watch it. ``verbose`` draws a bar, on the terminal or in a
+    notebook, and tells what is decided. Each of ``callbacks`` is called after each epoch with a
+    `residua.training.loop.settings.Epoch`; where one returns True, the training stops. ``logger``
+    is ``csv``, ``tensorboard``, ``mlflow``, ``wandb`` or a logger of Lightning; `evaluate` tells it
+    too. See the page *Progress of a fit*.
+
     Parameters
     ----------
     recipe : str or Recipe
@@ -108,6 +114,7 @@ class ImageEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     _logger: RunLogger | None = None
     _separator: ClassVar[str | None] = None
     augment: Any
+    latent: int | None
 
     def __init__(
         self,
@@ -128,21 +135,7 @@ class ImageEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         device: str = "auto",
         seed: int = 0,
     ) -> None:
-        self.recipe = recipe
-        self.latent = latent
-        self.size = size
-        self.aspect = aspect
-        self.epochs = epochs
-        self.minutes = minutes
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.patience = patience
-        self.precision = precision
-        self.augment = augment
-        self.trim = trim
-        self.threads = threads
-        self.device = device
-        self.seed = seed
+        self._keep(locals())
 
     def reconstruct(self, X: Any) -> NDArray[np.float32]:
         """Reconstructions at the network's resolution, float32 (n_images, height, width, channels)
@@ -333,6 +326,11 @@ class ImageEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         elif getattr(bundle.config.training, "left_to_auto", False):
             values["recipe"] = AUTO
         return {name: values[name] for name in names if name in values}
+
+    def _keep(self, given: dict[str, Any]) -> None:
+        """Keep the parameters of the constructor unchanged, as scikit-learn wants them."""
+        for name in self._get_param_names():
+            setattr(self, name, given[name])
 
     def _options(self) -> FitOptions:
         """What the constructor asked for, in the declaration that the command has too."""

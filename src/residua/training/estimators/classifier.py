@@ -82,6 +82,7 @@ class AutoencoderClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[mi
 
     _job: ClassVar[Literal["classify"]] = "classify"
     _separator: ClassVar[str] = "\x1f"  # between names of labels that hold at once; no name has it
+    multilabel: bool | None
 
     def __init__(
         self,
@@ -109,28 +110,7 @@ class AutoencoderClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[mi
         device: str = "auto",
         seed: int = 0,
     ) -> None:
-        self.strategy = strategy
-        self.latent = latent
-        self.width = width
-        self.weight = weight
-        self.distance = distance
-        self.label_smoothing = label_smoothing
-        self.erase = erase
-        self.mirrored = mirrored
-        self.class_weight = class_weight
-        self.multilabel = multilabel
-        self.size = size
-        self.aspect = aspect
-        self.epochs = epochs
-        self.minutes = minutes
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.patience = patience
-        self.precision = precision
-        self.augment = augment
-        self.threads = threads
-        self.device = device
-        self.seed = seed
+        self._keep(locals())
 
     def fit(
         self,
@@ -153,14 +133,8 @@ class AutoencoderClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[mi
         calibration : ImageSet or pair of images and labels, optional
             Where the temperature of the probabilities comes from; None: the validation slice of
             `X`.
-        verbose : bool
-            Draw a bar, on the terminal or in a notebook, and tell what is decided.
-        callbacks : callables
-            Each is called after each epoch with a `residua.training.loop.settings.Epoch`; where
-            one returns True, the training stops.
-        logger : str or a logger of Lightning, optional
-            ``csv``, ``tensorboard``, ``mlflow`` or ``wandb``; `evaluate` tells it too. See the
-            page *Progress of a fit*.
+        verbose, callbacks, logger
+            See `ImageEstimator`.
 
         Raises
         ------

@@ -93,6 +93,7 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
     _job: ClassVar[Literal["detect"]] = "detect"
     _features: StoredFeatures | None = None
     _learning: LearningRecord | None = None
+    contamination: float | None
 
     _seen_labels: frozenset[Any] = frozenset()  # of `fit`
 
@@ -120,29 +121,7 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
         device: str = "auto",
         seed: int = 0,
     ) -> None:
-        # Spelled out, not passed on as a dictionary: get_params and clone read this signature.
-        super().__init__(
-            recipe,
-            latent=latent,
-            size=size,
-            aspect=aspect,
-            epochs=epochs,
-            minutes=minutes,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            patience=patience,
-            precision=precision,
-            augment=augment,
-            trim=trim,
-            threads=threads,
-            device=device,
-            seed=seed,
-        )
-        self.policy = policy
-        self.contamination = contamination
-        self.backbone = backbone
-        self.tiles = tiles
-        self.region = region
+        self._keep(locals())
 
     def fit(
         self,
@@ -167,14 +146,8 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
             stand here too: ``fit(train, calibration)``.
         calibration : ImageSet or array, optional
             Where the threshold comes from; None holds a fifth out of `X`.
-        verbose : bool
-            Draw a bar, on the terminal or in a notebook, and tell what is decided.
-        callbacks : callables
-            Each is called after each epoch with a `residua.training.loop.settings.Epoch`; where
-            one returns True, the training stops.
-        logger : str or a logger of Lightning, optional
-            ``csv``, ``tensorboard``, ``mlflow`` or ``wandb``; `evaluate` tells it too. See the
-            page *Progress of a fit*.
+        verbose, callbacks, logger
+            See `ImageEstimator`.
 
         Raises
         ------

@@ -17,12 +17,7 @@ from residua.training.loop.settings import Epoch, EpochReport
 
 @dataclass(frozen=True)
 class Watching:
-    """What `fit` was told of who watches.
-
-    ``verbose`` draws a bar and tells what is decided. Each of ``callbacks`` is called after each
-    epoch with an `Epoch`; where one returns True, the training stops. ``logger`` is the name of a
-    logger or one of Lightning.
-    """
+    """What `fit` was told of who watches; see `ImageEstimator`."""
 
     verbose: bool = False
     callbacks: Sequence[EpochReport] = ()
