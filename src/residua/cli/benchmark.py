@@ -106,8 +106,7 @@ def benchmark(
 
 
 def _print(result: dict[str, Any]) -> None:
-    from residua._text import count, of_groups, terminal
-    from residua.runs.benchmark.progress import in_words
+    from residua._text import count, duration, of_groups, terminal
 
     console = terminal()
     summary, machine = result["summary"], result["machine"]
@@ -133,7 +132,7 @@ def _print(result: dict[str, Any]) -> None:
             tested = f"{count(row['n_test'], 'test image')}{of_groups(row['n_test_groups'])}"
             console.print(f"Class {label}: {tested}.")
     console.print(
-        f"{n_fits} fit{'s' * (n_fits > 1)}, {in_words(result['seconds'])}; this machine:"
+        f"{n_fits} fit{'s' * (n_fits > 1)}, {duration(result['seconds'])}; this machine:"
         f" {machine['cpu']}, {machine['cores']} cores, load {machine['load']}. Nothing was chosen"
         " on test.",
         style="dim",

@@ -19,7 +19,6 @@ from residua.findings import (
     not_applicable,
 )
 from residua.images.columns import strings
-from residua.images.duplicates import exact_leaks
 from residua.images.group_names import suspected_groups
 from residua.images.hashing import fingerprint, in_hex
 from residua.images.listing import Options
@@ -30,6 +29,7 @@ from residua.metrics.samples import ScoredImages
 from residua.records import Evaluation, Finding, NotApplicable
 from residua.runs.model import JudgedModel
 from residua.runs.origin import Origin
+from residua.runs.parts import leaks_by_hash
 from residua.runs.run_folder import Run
 from residua.runs.tables import ScoringTask
 from residua.runs.tables.part_lookup import PartLookup
@@ -37,7 +37,6 @@ from residua.runs.tables.part_lookup import PartLookup
 _IN_ONE_PLACE = "Needs the images in one place, and workers have them. Leave --cluster out."
 _EVERY_SCORE = "Needs every score, and a sketch is a summary. Take --ranking exact."
 _OF_IMAGES = ("images", "score_of", "changed")
-_FITTED = ("train", "validation")
 
 
 def exact_facts(
@@ -46,11 +45,7 @@ def exact_facts(
     """What `evaluate` knows of a detector, as far as workers can tell; and what they cannot."""
     known, calibration = tally.truth != UNKNOWN, model.calibration
     hashes, paths = in_hex(tally.hashes), np.array(tally.paths, object)
-    leaks = None
-    if folder.images.exists():
-        recorded = folder.read_images("part", "pixels")
-        is_fitted = np.isin(recorded["part"].astype(str), _FITTED)
-        leaks = exact_leaks(recorded["pixels"][is_fitted], hashes, paths)
+    leaks = leaks_by_hash(folder, hashes, paths) if folder.images.exists() else None
     lacking: list[NotApplicable] = []
     pixels = tally.pixels if tally.mask_conventions else None
     if len({one for one in tally.mask_conventions if not one.endswith("top=0)")}) > 1:

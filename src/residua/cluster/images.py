@@ -6,7 +6,7 @@ what one machine would have seen.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -26,6 +26,7 @@ from residua.images.shards import Shard
 from residua.images.source_pixels import read_pixels
 from residua.images.table import Table
 from residua.metrics import PixelTally
+from residua.runs.evaluate_scores import adding_maps
 from residua.runs.tables.chunks import ScoringTask, alike, labels_of, splits_of
 
 _TOGETHER = 256  # images whose pixels are kept together
@@ -90,7 +91,7 @@ class Judge:
         pixels = on_map = None
         if self.most_exact:
             pixels = PixelTally(pixel_threshold=self.pixel_threshold, most_exact=self.most_exact)
-            on_map = adding(pixels, images, is_known & ~images.presumed_anomalous)
+            on_map = adding_maps(pixels, images, is_known & ~images.presumed_anomalous)
         scores = score_with(_Alike(self.engine, self.task), images, on_map=on_map)
         names = images.paths.tolist()
         parts: dict[str, str | None] = {}
@@ -155,18 +156,3 @@ def _images_of(
         byte_limit=options.byte_limit,
     )
     return ImageSet(table, np.arange(len(found.names)), normal), loaded.mask_convention
-
-
-def adding(
-    pixels: PixelTally, images: ImageSet, is_normal: NDArray[np.bool_]
-) -> Callable[[int, NDArray[np.float32]], None]:
-    """What adds a map with its mask. No mask means nowhere on a normal image; of others the pixels
-    are unknown.
-    """
-
-    def add(row: int, error_map: NDArray[np.float32]) -> None:
-        mask = images.masks[row]
-        if mask is not None or is_normal[row]:
-            pixels.add(mask, error_map, row=row)
-
-    return add

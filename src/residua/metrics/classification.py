@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, overload
 
-from residua._check import fault
-from residua.errors import RangeError
+from residua.metrics._classes import check_average
 from residua.metrics.confusion import (
     Average,
     ConfusionMetrics,
@@ -219,14 +218,7 @@ def _averaged(
     average: Average | None,
     classes: Any,
 ) -> Floats | float:
-    if average not in (None, "macro", "micro", "weighted"):
-        raise fault(
-            name,
-            "average must be 'macro', 'micro', 'weighted' or None",
-            repr(average),
-            "Pass one of these",
-            RangeError,
-        )
+    check_average(name, average, ("macro", "micro", "weighted"))
     found = _from(y_true, y_pred, classes)
     if average is None:
         per_class: Floats = getattr(found, name)

@@ -142,11 +142,9 @@ def binary_accuracy(
     return _mean(
         where,
         partial(_binary_hits, threshold=threshold),
-        y_true,
-        y_pred,
-        version=version,
-        sample_weight=sample_weight,
-        mask=mask,
+        (y_true, y_pred),
+        version,
+        (sample_weight, mask),
     )
 
 
@@ -165,11 +163,9 @@ def categorical_accuracy(
     return _mean(
         "keras.categorical_accuracy",
         _categorical_hits,
-        y_true,
-        y_pred,
-        version=version,
-        sample_weight=sample_weight,
-        mask=mask,
+        (y_true, y_pred),
+        version,
+        (sample_weight, mask),
     )
 
 
@@ -190,11 +186,9 @@ def sparse_categorical_accuracy(
     return _mean(
         "keras.sparse_categorical_accuracy",
         _sparse_hits,
-        y_true,
-        y_pred,
-        version=version,
-        sample_weight=sample_weight,
-        mask=mask,
+        (y_true, y_pred),
+        version,
+        (sample_weight, mask),
     )
 
 
@@ -220,11 +214,9 @@ def top_k_categorical_accuracy(
     return _mean(
         "keras.top_k_categorical_accuracy",
         partial(_top_k_hits, k=k),
-        y_true,
-        y_pred,
-        version=version,
-        sample_weight=sample_weight,
-        mask=mask,
+        (y_true, y_pred),
+        version,
+        (sample_weight, mask),
     )
 
 
@@ -249,27 +241,19 @@ def sparse_top_k_categorical_accuracy(
     return _mean(
         "keras.sparse_top_k_categorical_accuracy",
         partial(_sparse_top_k_hits, k=k),
-        y_true,
-        y_pred,
-        version=version,
-        sample_weight=sample_weight,
-        mask=mask,
+        (y_true, y_pred),
+        version,
+        (sample_weight, mask),
     )
 
 
 def _mean(
-    where: str,
-    hits_of: _HitsOf,
-    y_true: Any,
-    y_pred: Any,
-    *,
-    version: str,
-    sample_weight: Any,
-    mask: Any,
+    where: str, hits_of: _HitsOf, both: tuple[Any, Any], version: str, weights: tuple[Any, Any]
 ) -> float:
+    """The mean of what `hits_of` says of labels and predictions, by sample weights and a mask."""
     release = parse_version(where, version)
-    hits = hits_of(where, *_tensors(where, y_true, y_pred), release)
-    return mean_of_hits(where, hits, sample_weight, mask, release)
+    hits = hits_of(where, *_tensors(where, *both), release)
+    return mean_of_hits(where, hits, *weights, release)
 
 
 def _tensors(where: str, y_true: Any, y_pred: Any) -> tuple[NDArray[Any], NDArray[Any]]:

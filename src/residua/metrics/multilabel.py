@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from residua._check import Problems, array_of, fault, unmasked
 from residua.errors import LabelError, RangeError, ShapeError
+from residua.metrics._classes import check_average
 from residua.metrics.ranking import average_precision
 
 Floats = NDArray[np.float64]
@@ -143,7 +144,7 @@ def multilabel_f1(
     ... )
     (array([0.6667, 0.6667]), 0.6667)
     """
-    _check_average("multilabel_f1", average)
+    check_average("multilabel_f1", average, ("micro", "macro"))
     truth, predicted = _both("multilabel_f1", y_true, y_pred, threshold)
     right, claimed = (truth & predicted).sum(axis=0), truth.sum(axis=0) + predicted.sum(axis=0)
     if average == "micro":
@@ -187,7 +188,7 @@ def multilabel_average_precision(
     ... ).round(4)
     array([0.8333, 0.5   ])
     """
-    _check_average("multilabel_average_precision", average)
+    check_average("multilabel_average_precision", average, ("micro", "macro"))
     problems = Problems("multilabel_average_precision")
     truth, values = _as_matrix(y_true, "y_true", problems), array_of(scores)
     _same_shape(truth, values, "scores", problems)
@@ -289,17 +290,6 @@ def _same_shape(truth: Booleans, values: NDArray[Any], name: str, problems: Prob
             f"{truth.shape} and {values.shape}",
             "Pass one number per image and label",
             ShapeError,
-        )
-
-
-def _check_average(where: str, average: str | None) -> None:
-    if average not in (None, "micro", "macro"):
-        raise fault(
-            where,
-            "average must be 'micro', 'macro' or None",
-            repr(average),
-            "Pass one of these",
-            RangeError,
         )
 
 

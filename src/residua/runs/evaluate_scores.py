@@ -41,7 +41,7 @@ def judge_detector(
         pixels = PixelTally(pixel_threshold=calibration.pixel_threshold)
     on_map = None
     if pixels is not None:
-        on_map = _adding(pixels, images, labelled & ~is_anomalous, model.facts.region)
+        on_map = adding_maps(pixels, images, labelled & ~is_anomalous, model.facts.region)
     scores = score_with(model.engine, images, on_map=on_map, progress=request.progress)
     train_scores = of_training(model, judged, "train_scores", model.scores)
     beside = {}
@@ -165,11 +165,11 @@ def _calibration_images(calibration: Calibration, images: ImageSet | None) -> Im
     return None if -1 in rows else images[np.asarray(rows, np.int64)]
 
 
-def _adding(
+def adding_maps(
     pixels: PixelTally,
     images: ImageSet,
     is_normal: NDArray[np.bool_],
-    region: Region | None,
+    region: Region | None = None,
 ) -> Callable[[int, Floats], None]:
     """What adds a map with its mask, within the region. No mask means nowhere on a normal image; of
     others the pixels are unknown.

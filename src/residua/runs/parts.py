@@ -266,10 +266,15 @@ class RunImages:
         known = fitted_on if fitted_on is not None and len(fitted_on) else None
         if not self.folder.images.exists():
             return JudgedImages(images, part, known)
-        recorded = self.folder.read_images("part", "pixels")
-        in_train = np.isin(recorded["part"].astype(str), _FITTED)
-        leaks = exact_leaks(recorded["pixels"][in_train], images.pixel_hashes, images.paths)
+        leaks = leaks_by_hash(self.folder, images.pixel_hashes, images.paths)
         return JudgedImages(images, part, known, (), leaks)
+
+
+def leaks_by_hash(folder: RunFolder, hashes: NDArray[Any], paths: NDArray[Any]) -> Leaks:
+    """Which images are exact copies of those that the run was fitted on, as it recorded them."""
+    recorded = folder.read_images("part", "pixels")
+    in_train = np.isin(recorded["part"].astype(str), _FITTED)
+    return exact_leaks(recorded["pixels"][in_train], hashes, paths)
 
 
 def compared(

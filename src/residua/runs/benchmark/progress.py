@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from residua._text import duration
 from residua.runs.progress import Watcher
 
 Fit = tuple[str, str, int]
@@ -80,10 +81,10 @@ class BenchmarkProgress:
         self._seconds.setdefault(recipe, []).append(seconds)
         self._n_done += 1
         left = self.seconds_left()
-        more = f"; about {in_words(left)} left" if left else ""
+        more = f"; about {duration(left)} left" if left else ""
         self._watcher.note(
             f"[{self._n_done}/{len(self._all)}] class {label}, {recipe}, seed {seed}: "
-            f"ROC AUC {roc_auc:.3f} in {in_words(seconds)}{more}"
+            f"ROC AUC {roc_auc:.3f} in {duration(seconds)}{more}"
         )
 
     def seconds_left(self, present: float = 0.0, typical: float | None = None) -> float | None:
@@ -111,17 +112,3 @@ class BenchmarkProgress:
             whole = elapsed / fraction
             left = self.seconds_left(whole - elapsed, whole)
         self._on_fit(self._n_done + min(fraction, _NOT_QUITE), len(self._all), words, left)
-
-
-def in_words(seconds: float) -> str:
-    """Seconds as a person says them.
-
-    Examples
-    --------
-    >>> [in_words(seconds) for seconds in (0.2, 42, 300, 7500)]
-    ['0 s', '42 s', '5 min', '2 h 5 min']
-    """
-    if seconds < 99.5:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
