@@ -201,7 +201,7 @@ def as_scores(scores: Any, *, name: str = "scores", problems: Problems) -> NDArr
             "Convert them to float",
             RangeError,
         )
-    array = _as_column(array)
+    array = as_column(array)
     if array.ndim != 1:
         return problems.instead(
             np.zeros(0),
@@ -225,7 +225,7 @@ def as_scores(scores: Any, *, name: str = "scores", problems: Problems) -> NDArr
     return array
 
 
-def _as_column(array: NDArray[Any]) -> NDArray[Any]:
+def as_column(array: NDArray[Any]) -> NDArray[Any]:
     """(n, 1) as (n,); all else as it is."""
     return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
 
@@ -235,7 +235,7 @@ def as_binary_labels(labels: Any, *, name: str = "labels", problems: Problems) -
 
     0/1 and booleans are accepted, all else refused.
     """
-    array = _as_column(array_of(unmasked(labels, name, problems)))
+    array = as_column(array_of(unmasked(labels, name, problems)))
     if array.ndim != 1:
         return problems.instead(
             np.zeros(0, np.bool_),
@@ -282,7 +282,7 @@ def as_classes(labels: Any, *, name: str = "labels", problems: Problems) -> NDAr
 
     Whole floats and booleans become integers, missing labels are refused.
     """
-    array = _as_column(array_of(unmasked(labels, name, problems)))
+    array = as_column(array_of(unmasked(labels, name, problems)))
     if array.ndim != 1:
         return problems.instead(
             np.zeros(0, np.int64),

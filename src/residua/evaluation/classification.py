@@ -92,7 +92,13 @@ def evaluate_classification(
         of two classes; of more, the mean over classes), ``f1_weighted``, ``matthews_correlation``,
         ``cohen_kappa``, each class's ``precision[CLASS]`` and so on; from probabilities alone
         ``roc_auc``, ``log_loss``, ``brier_score``, ``expected_calibration_error``,
-        ``top_3_accuracy``. Multi-label: see `evaluate_multilabel`.
+        ``top_3_accuracy``. Multi-label:
+        ``accuracy`` (of whole images: subset accuracy, as in scikit-learn),
+        ``element_wise_accuracy`` with a finding that says how far it flatters, ``hamming_loss``,
+        ``precision``, ``recall`` and ``f1`` pooled over labels, ``f1_macro``, ``average_precision``
+        (mean over labels); of up to 30 labels ``recall[LABEL]``, ``precision[LABEL]``,
+        ``f1[LABEL]``, ``average_precision[LABEL]``. Intervals of what is pooled over labels take
+        images as what was sampled.
 
     Raises
     ------

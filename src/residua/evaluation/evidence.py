@@ -5,6 +5,7 @@ back.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -119,41 +120,24 @@ class Evidence:
         places: NDArray[np.int64] = np.argmax(np.asarray(self.probabilities), axis=1)
         return places
 
+    @property
+    def normal_calibration(self) -> tuple[NDArray[np.float64], NDArray[Any] | None] | None:
+        """Scores of the normal calibration images, and the group of each; None without scores."""
+        if self.calibration_scores is None:
+            return None
+        scores, groups = np.asarray(self.calibration_scores, np.float64), self.calibration_groups
+        if self.calibration_is_anomalous is None:
+            return scores, groups
+        normal = ~np.asarray(self.calibration_is_anomalous, np.bool_)
+        return scores[normal], None if groups is None else groups[normal]
+
     def save(self, path: str | Path) -> None:
         """Write everything into one ``.npz`` without pickle, atomically."""
         told = {name: getattr(self, name) for name in ("quarantined", *_TOLD)}
         flat: dict[str, NDArray[Any]] = {"told": np.array(json.dumps(told))}
         for spec in fields(self):
-            value = getattr(self, spec.name)
-            if spec.name in told or value is None:
-                continue
-            if spec.name == _LEAKS:
-                flat |= _arrays_of_leaks(value)
-            elif isinstance(value, ChangedScores):
-                flat |= _arrays_of_changed(value)
-            elif spec.name == "figures":
-                for code, figure in value.items():
-                    flat.update(
-                        {
-                            f"figures/{code}/{name}": array
-                            for name, array in figure.to_arrays().items()
-                        }
-                    )
-            elif isinstance(value, Gallery | Thumbnails):
-                parts = {part.name: getattr(value, part.name) for part in fields(value)}
-                flat.update(
-                    {
-                        f"{spec.name}/{name}": _without_objects(one)
-                        for name, one in parts.items()
-                        if one is not None
-                    }
-                )
-            elif isinstance(value, dict):
-                flat.update(
-                    {f"{spec.name}/{name}": np.asarray(column) for name, column in value.items()}
-                )
-            else:
-                flat[spec.name] = _without_objects(value)
+            if spec.name not in told:
+                flat |= _flat(spec.name, getattr(self, spec.name))
         with atomic_write(path) as file:
             np.savez_compressed(file, **flat)  # type: ignore[arg-type]
 
@@ -192,15 +176,35 @@ class Evidence:
         return cls(**parts, **told)
 
 
-def _arrays_of_leaks(leaks: Leaks) -> dict[str, NDArray[Any]]:
-    """The rows that are copies, of what kind, and of which image."""
-    rows = np.flatnonzero(leaks.leaked)
+def _flat(name: str, value: Any) -> dict[str, NDArray[Any]]:
+    """A value as arrays, those of its parts under names with slashes; none where it is None."""
+    if value is None:
+        return {}
+    parts = _parts(value)
+    if parts is None:
+        return {name: _without_objects(value)}
     return {
-        f"{_LEAKS}/rows": rows,
-        f"{_LEAKS}/kinds": _without_objects(leaks.kinds[rows]),
-        f"{_LEAKS}/of": _without_objects(leaks.of[rows]),
-        f"{_LEAKS}/is_thorough": np.array(leaks.is_thorough),
+        path: array
+        for part, one in parts.items()
+        for path, array in _flat(f"{name}/{part}", one).items()
     }
+
+
+def _parts(value: Any) -> Mapping[str, Any] | None:
+    """What a value is made of; None for an array."""
+    if isinstance(value, Mapping):
+        return value
+    if isinstance(value, Figure):
+        return value.to_arrays()
+    if isinstance(value, ChangedScores):  # its pictures stand in the finding's figure
+        return {"unchanged": value.unchanged, "of": value.scores}
+    if isinstance(value, Gallery | Thumbnails):
+        return vars(value)
+    if isinstance(value, np.ndarray):
+        return None
+    rows = np.flatnonzero(value.leaked)  # the rest of what evidence holds: `Leaks`
+    copies = {"rows": rows, "kinds": value.kinds[rows], "of": value.of[rows]}
+    return {**copies, "is_thorough": np.array(value.is_thorough)}
 
 
 def _leaks(arrays: dict[str, NDArray[Any]], paths: NDArray[Any]) -> Leaks | None:
@@ -211,12 +215,6 @@ def _leaks(arrays: dict[str, NDArray[Any]], paths: NDArray[Any]) -> Leaks | None
     kinds, of = np.full(len(paths), None, object), np.full(len(paths), "", object)
     kinds[arrays["rows"]], of[arrays["rows"]] = arrays["kinds"], arrays["of"]
     return Leaks(kinds, paths, of, bool(arrays["is_thorough"]))
-
-
-def _arrays_of_changed(changed: ChangedScores) -> dict[str, NDArray[Any]]:
-    """The scores alone: the pictures stand in the finding's figure."""
-    scores = {f"{_CHANGED}/of/{name}": one for name, one in changed.scores.items()}
-    return {f"{_CHANGED}/unchanged": changed.unchanged, **scores}
 
 
 def _changed(arrays: dict[str, NDArray[Any]]) -> ChangedScores | None:

@@ -10,61 +10,11 @@ from numpy.typing import NDArray
 
 from residua._check import Problems, same_length
 from residua.errors import LabelError, ShapeError
-from residua.evaluation.conclusion import conclude
 from residua.evaluation.standings import beside_columns
 from residua.findings import JudgedFacts
 from residua.metrics.groups import Groups, names_of
 from residua.metrics.reported import estimates_of, estimates_per_class
 from residua.metrics.samples import SeveralLabels
-from residua.records import Evaluation
-
-
-def evaluate_multilabel(
-    labels: Any,
-    predictions: Any,
-    *,
-    classes: Sequence[Any] | NDArray[Any] | None = None,
-    groups: Any = None,
-    confidence: float = 0.95,
-    seed: int = 0,
-    split: str = "test",
-    provenance: Mapping[str, Any] | None = None,
-) -> Evaluation:
-    """Judge multi-label predictions; a probability above 0.5 counts as predicted.
-
-    Parameters
-    ----------
-    labels : 0/1 array, (n_images, n_labels)
-    predictions : 0/1 array, or float in [0, 1], of the same shape
-    classes : sequence, optional
-        Names of the labels.
-    groups : array, (n_images,), optional
-        Names of what the images were sampled in: intervals then speak of new groups.
-
-    Returns
-    -------
-    Evaluation
-        ``accuracy`` (of whole images: subset accuracy, as in scikit-learn),
-        ``element_wise_accuracy`` with a finding that says how far it flatters, ``hamming_loss``,
-        ``precision``, ``recall`` and ``f1`` pooled over labels, ``f1_macro``, ``average_precision``
-        (mean over labels); of up to 30 labels ``recall[LABEL]``, ``precision[LABEL]``,
-        ``f1[LABEL]``, ``average_precision[LABEL]``. Intervals of what is pooled over labels
-        take images as what was sampled.
-
-    Examples
-    --------
-    >>> record = evaluate_multilabel([[1, 0, 0, 0, 0, 1]], [[0.23, 0.34, 0.45, 0.22, 0.10, 0.9]])
-    >>> (
-    ...     round(record.metrics["element_wise_accuracy"].value, 3),
-    ...     record.metrics["recall"].value,
-    ...     record.metrics["accuracy"].value,
-    ... )
-    (0.833, 0.5, 0.0)
-    """
-    facts = multilabel_facts(
-        labels, predictions, classes=classes, groups=groups, confidence=confidence, seed=seed
-    )
-    return conclude(facts, split=split, provenance=provenance).evaluation
 
 
 def multilabel_facts(
@@ -77,7 +27,17 @@ def multilabel_facts(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> JudgedFacts:
-    """What `evaluate_multilabel` knows once its arguments are checked."""
+    """What is known of multi-label predictions; a probability above 0.5 counts as predicted.
+
+    Parameters
+    ----------
+    labels : 0/1 array, (n_images, n_labels)
+    predictions : 0/1 array, or float in [0, 1], of the same shape
+    classes : sequence, optional
+        Names of the labels.
+    groups : array, (n_images,), optional
+        Names of what the images were sampled in: intervals then speak of new groups.
+    """
     y, p = np.asarray(labels).astype(np.bool_), np.asarray(predictions)
     names, grouped = _names(classes, y, p), None if groups is None else Groups.read(groups, len(y))
     predicted = p > 0.5 if p.dtype.kind == "f" else p.astype(np.bool_)

@@ -127,12 +127,7 @@ def _facts(evaluation: Evaluation, evidence: Evidence, point: OperatingPoint | N
         confidence=confidence,
         seed=evidence.seed,
     )
-    calibration, groups = evidence.calibration_scores, evidence.calibration_groups
-    if calibration is not None:
-        anomalous = evidence.calibration_is_anomalous
-        is_normal = np.ones(len(calibration), np.bool_) if anomalous is None else ~anomalous
-        calibration = calibration[is_normal]
-        groups = None if groups is None else groups[is_normal]
+    calibration, groups = evidence.normal_calibration or (None, evidence.calibration_groups)
     changed = evidence.changed
     if changed is not None:
         shown = evidence.figures.get(blind_spots.KIND.code)

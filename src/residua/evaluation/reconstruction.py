@@ -120,21 +120,6 @@ def evaluate_reconstruction(
     ).evaluation
 
 
-def judge_reconstruction(
-    images: Any, reconstructions: Any, *, ids: Any = None, **options: Any
-) -> tuple[Evaluation, dict[str, NDArray[np.float64]]]:
-    """`evaluate_reconstruction` of arrays known to stand on 0-1 with channels last, and each metric
-    of each image.
-    """
-    problems = Problems("evaluate_reconstruction")
-    pictures = known_pictures(images, reconstructions, problems)
-    if not problems:
-        same_length(problems, images=pictures.images, ids=ids)
-    problems.raise_any()
-    made = judge_pictures(pictures, **options)
-    return made.evaluation, dict(made.facts.errors)
-
-
 def judge_pictures(
     pictures: Pictures,
     *,

@@ -36,18 +36,9 @@ class Role:
 
 
 _LABEL_NAMES = (
-    "labels",
-    "label",
-    "y",
-    "y_test",
-    "y_true",
-    "target",
-    "targets",
-    "class",
-    "truth",
-    "anomalous",
+    "labels", "label", "y", "y_test", "y_true", "target", "targets", "class", "truth", "anomalous",
     "arr_0",
-)
+)  # fmt: skip
 _IMAGE_NAMES = ("images", "x", "x_test", "arr_0", "inputs", "originals")
 IMAGES = Role("images", _IMAGE_NAMES, is_matrix=True, besides=("label", "labels", "class"))
 RECONSTRUCTIONS = Role(
@@ -56,16 +47,9 @@ RECONSTRUCTIONS = Role(
     is_matrix=True,
 )
 _SCORE_NAMES = (
-    "scores",
-    "score",
-    "anomaly_score",
-    "anomaly_scores",
-    "error",
-    "errors",
-    "reconstruction_error",
-    "mse",
-    "arr_0",
-)
+    "scores", "score", "anomaly_score", "anomaly_scores", "error", "errors", "reconstruction_error",
+    "mse", "arr_0",
+)  # fmt: skip
 SCORES = Role("scores", _SCORE_NAMES)
 TRAIN_SCORES = Role("train-scores", ("train_scores", "train_errors", *_SCORE_NAMES))
 CALIBRATION_SCORES = Role("calibration-scores", ("calibration_scores", *_SCORE_NAMES))
@@ -73,21 +57,11 @@ LABELS = Role("labels", _LABEL_NAMES, is_numeric=False, is_matrix=True)
 CALIBRATION_LABELS = Role(
     "calibration-labels", ("calibration_labels", *_LABEL_NAMES), is_numeric=False
 )
+_PREDICTION_NAMES = (
+    "predictions", "prediction", "y_pred", "predicted", "pred", "probabilities", "outputs", "arr_0",
+)  # fmt: skip
 PREDICTIONS = Role(
-    "predictions",
-    (
-        "predictions",
-        "prediction",
-        "y_pred",
-        "predicted",
-        "pred",
-        "probabilities",
-        "outputs",
-        "arr_0",
-    ),
-    is_numeric=False,
-    is_matrix=True,
-    besides=_LABEL_NAMES,
+    "predictions", _PREDICTION_NAMES, is_numeric=False, is_matrix=True, besides=_LABEL_NAMES
 )
 _GROUP_NAMES = ("groups", "group", "group_id", "arr_0")
 GROUPS = Role("groups", _GROUP_NAMES, is_numeric=False)
@@ -95,19 +69,12 @@ CALIBRATION_GROUPS = Role(
     "calibration-groups", ("calibration_groups", *_GROUP_NAMES), is_numeric=False
 )
 COLUMNS = (
-    IMAGES,
-    RECONSTRUCTIONS,
-    LABELS,
-    SCORES,
-    TRAIN_SCORES,
-    CALIBRATION_SCORES,
-    CALIBRATION_LABELS,
-    GROUPS,
-    CALIBRATION_GROUPS,
-)
+    IMAGES, RECONSTRUCTIONS, LABELS, SCORES, TRAIN_SCORES, CALIBRATION_SCORES, CALIBRATION_LABELS,
+    GROUPS, CALIBRATION_GROUPS,
+)  # fmt: skip
+"""All but predictions, whose columns are read by the labels' classes."""
 MAY_BE_MISSING = (LABELS, CALIBRATION_LABELS, GROUPS, CALIBRATION_GROUPS)
 """What an image may be without."""
-"""All but predictions, whose columns are read by the labels' classes."""
 
 
 @dataclass(frozen=True)

@@ -11,19 +11,9 @@ from residua._tables import number
 from residua.evaluation.arrays.column import Role
 
 ID_NAMES = (
-    "id",
-    "ids",
-    "path",
-    "paths",
-    "file",
-    "filename",
-    "file_name",
-    "image",
-    "image_id",
-    "image id",
-    "name",
-    "index",
-)
+    "id", "ids", "path", "paths", "file", "filename", "file_name", "image", "image_id", "image id",
+    "name", "index",
+)  # fmt: skip
 _INDEX = ("", "unnamed: 0")
 _FEW = 8
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import Problems, as_scores
+from residua._check import Problems, as_column, as_scores
 from residua.errors import InputError, RangeError, ShapeError
 from residua.evaluation.arrays.column import Column
 from residua.evaluation.arrays.joining import joined, with_one_length
@@ -54,13 +54,13 @@ class Inputs:
     @property
     def names_of_groups(self) -> NDArray[Any] | None:
         """The group of each image; None where nobody named groups."""
-        return None if self.groups is None else _column(self.groups.values)
+        return None if self.groups is None else as_column(self.groups.values)
 
     @property
     def names_of_calibration_groups(self) -> NDArray[Any] | None:
         """The group of each calibration image; None where nobody named them."""
         given = self.calibration_groups
-        return None if given is None else _column(given.values)
+        return None if given is None else as_column(given.values)
 
     @property
     def pixels(self) -> tuple[Any, Any]:
@@ -176,11 +176,6 @@ class Inputs:
             if self.ids is not None and len(self.ids) == n_images
             else np.array([str(i + 1) for i in range(n_images)], dtype=object)
         )
-
-
-def _column(values: NDArray[Any]) -> NDArray[Any]:
-    """(n, 1) as (n,); all else as it is."""
-    return values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
 
 
 @dataclass(frozen=True)

@@ -139,18 +139,8 @@ def judge(
     }
     arrays = {name: array for name, array in arrays.items() if array is not None}
     told = None if classes is None else tuple(classes)
-    decision = Decision(
-        threshold,
-        policy,
-        normal,
-        confidence,
-        prevalence,
-        positive,
-        told,
-        multilabel,
-        promise,
-        contamination,
-    )
+    chosen = threshold, policy, normal, confidence, prevalence
+    decision = Decision(*chosen, positive, told, multilabel, promise, contamination)
     given = _read(arrays, told, problems)
     check_combination(set(arrays), decision, problems)
     if policy is not None:

@@ -9,17 +9,11 @@ from typing import Any
 from residua.errors import MissingExtraError
 from residua.evaluation.report import words
 from residua.metrics.names import metric_words
-from residua.records import Estimate, Evaluation, Job
+from residua.records import Estimate, Evaluation, Job, OperatingPoint
 
 # The report's colours, at a lightness that can be told apart on white and on black.
 MODEL, ABNORMAL, MUTED, NOTE = "#1b8a9a", "#d9691e", "#868c95", "#5b7fb0"
-SERIES = {
-    "normal": MODEL,
-    "images": MODEL,
-    "abnormal": ABNORMAL,
-    "calibration": NOTE,
-    "train": MUTED,
-}
+SERIES = {"normal": MODEL, "images": MODEL, "abnormal": ABNORMAL, "calibration": NOTE}
 
 
 @dataclass(frozen=True)
@@ -68,6 +62,11 @@ def pyplot() -> Any:
 def axes(ax: Any, size: tuple[float, float] = (5.2, 4.0)) -> Any:
     """The axes to draw on: those given, else those of a new figure."""
     return pyplot().subplots(figsize=size, layout="constrained")[1] if ax is None else ax
+
+
+def threshold_label(point: OperatingPoint) -> str:
+    """What the legend calls the threshold."""
+    return f"threshold {words.significant(point.threshold, 4)}"
 
 
 def tidy(ax: Any) -> Any:

@@ -6,7 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from residua.evaluation.plots.plot import ABNORMAL, MODEL, MUTED, Plot, axes, unit_square
+from residua.evaluation.plots.plot import (
+    ABNORMAL,
+    MODEL,
+    MUTED,
+    Plot,
+    axes,
+    threshold_label,
+    unit_square,
+)
 from residua.evaluation.plots.roc import baseline_scores, ranked
 from residua.evaluation.report import words
 from residua.metrics import average_precision, precision_recall_curve
@@ -37,8 +45,7 @@ def draw(record: Evaluation, ax: Any) -> Any:
     if point is not None and (flagged := scores > point.threshold)[known].any():
         right = flagged & anomalous & known
         at = right.sum() / anomalous[known].sum(), right.sum() / flagged[known].sum()
-        name = f"threshold {words.significant(point.threshold, 4)}"
-        ax.plot(*at, "o", color=ABNORMAL, label=name)
+        ax.plot(*at, "o", color=ABNORMAL, label=threshold_label(point))
     ax.legend(frameon=False, fontsize="small", loc="best", title="Average precision")
     return unit_square(ax, "Recall", "Precision")
 

@@ -9,7 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua.evaluation.evidence import Evidence
-from residua.evaluation.plots.plot import ABNORMAL, MODEL, MUTED, Plot, axes, unit_square
+from residua.evaluation.plots.plot import (
+    ABNORMAL,
+    MODEL,
+    MUTED,
+    Plot,
+    axes,
+    threshold_label,
+    unit_square,
+)
 from residua.evaluation.report import words
 from residua.evaluation.report.classes import truth_of_classes
 from residua.evaluation.report.kinds import UNKNOWN, truth
@@ -62,14 +70,9 @@ def draw(record: Evaluation, ax: Any) -> Any:
     if record.operating_point is not None:
         flagged = scores > record.operating_point.threshold
         point = flagged[known & ~anomalous].mean(), flagged[known & anomalous].mean()
-        ax.plot(*point, "o", color=ABNORMAL, label=_threshold(record))
+        ax.plot(*point, "o", color=ABNORMAL, label=threshold_label(record.operating_point))
     ax.legend(frameon=False, fontsize="small", loc="lower right", title="ROC AUC")
     return unit_square(ax, "False-alarm rate", "Recall")
-
-
-def _threshold(record: Evaluation) -> str:
-    assert record.operating_point is not None
-    return f"threshold {words.significant(record.operating_point.threshold, 4)}"
 
 
 def _one_against_rest(

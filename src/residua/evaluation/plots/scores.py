@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from residua.evaluation.plots.plot import MUTED, SERIES, Plot, axes, tidy
-from residua.evaluation.report import words
+from residua.evaluation.plots.plot import MUTED, SERIES, Plot, axes, threshold_label, tidy
 from residua.evaluation.report.payload import histogram
 from residua.metrics.names import metric_words
 from residua.records import Evaluation
@@ -28,10 +27,9 @@ def draw(record: Evaluation, ax: Any) -> Any:
             shares, edges, color=colour, label=label, fill=is_judged, alpha=0.55 if is_judged else 1
         )
     if record.operating_point is not None:
-        at = record.operating_point.threshold
-        ax.axvline(
-            at, color="#b3261e", linestyle="--", label=f"threshold {words.significant(at, 4)}"
-        )
+        point = record.operating_point
+        label = threshold_label(point)
+        ax.axvline(point.threshold, color="#b3261e", linestyle="--", label=label)
     quantity = drawn["quantity"]
     if drawn["log"]:
         ax.set_xscale("log")

@@ -32,10 +32,7 @@ def confusion(evidence: Evidence) -> tuple[list[str], NDArray[np.int64]] | None:
     if predicted is None or evidence.classes is None or evidence.labels is None:
         return None
     names = [str(name) for name in np.asarray(evidence.classes).tolist()]
-    place = {name: row for row, name in enumerate(names)}
-    rows = np.array(
-        [place.get(str(label), -1) for label in np.asarray(evidence.labels).tolist()], np.int64
-    )
+    rows = _places(evidence.labels, names)
     counts = np.zeros((len(names), len(names)), np.int64)
     np.add.at(counts, (rows[rows >= 0], predicted[rows >= 0]), 1)
     return names, counts
@@ -153,22 +150,8 @@ def _per_class(key: str, names: list[str], counts: NDArray[np.int64]) -> Html:
                 prose(_mistaken(names, counts, i)),
             )
         )
-    return table(
-        (
-            "Class",
-            "Images",
-            "TP",
-            "FP",
-            "FN",
-            "TN",
-            "Precision",
-            "Recall",
-            "F1",
-            "Most often taken for",
-        ),
-        rows,
-        data_figure=f"{key}/classes/rates",
-    )
+    titles = ("Class", "Images", *_COUNTS, "Precision", "Recall", "F1", "Most often taken for")
+    return table(titles, rows, data_figure=f"{key}/classes/rates")
 
 
 def _ratio(part: Any, whole: Any) -> str:
@@ -233,17 +216,18 @@ def truth_of_classes(
     if evidence.probabilities is None or evidence.classes is None or evidence.labels is None:
         return None
     names = [str(name) for name in np.asarray(evidence.classes).tolist()]
-    place = {name: column for column, name in enumerate(names)}
-    labels = np.asarray(evidence.labels, object).tolist()
-    true = np.array(
-        [-1 if label is None else place.get(str(label), -1) for label in labels], np.int64
-    )
+    true = _places(evidence.labels, names)
     known = true >= 0
-    return (
-        (names, true[known], np.asarray(evidence.probabilities, np.float64)[known])
-        if known.any()
-        else None
-    )
+    if not known.any():
+        return None
+    return names, true[known], np.asarray(evidence.probabilities, np.float64)[known]
+
+
+def _places(labels: NDArray[Any], names: list[str]) -> NDArray[np.int64]:
+    """The place of each label in `names`; -1 without a label."""
+    place = {name: row for row, name in enumerate(names)}
+    listed = np.asarray(labels, object).tolist()
+    return np.array([-1 if one is None else place.get(str(one), -1) for one in listed], np.int64)
 
 
 def _roc(key: str, name: str, holds: NDArray[np.bool_], scores: NDArray[np.float64]) -> Html:

@@ -112,20 +112,12 @@ def at_thresholds(jobs: Pair) -> dict[str, tuple[Estimate, Estimate, Estimate]]:
     """Recall and false-alarm rate of two detectors, each at its own threshold, and the paired
     difference.
     """
-    (one, first), (two, second) = jobs
-    known, points = truth(first), (one.operating_point, two.operating_point)
-    if (
-        known is None
-        or first.scores is None
-        or second.scores is None
-        or points[0] is None
-        or points[1] is None
-    ):
+    (one, first), (two, _) = jobs
+    known = truth(first)
+    flagged = _flagged(jobs)
+    if known is None or flagged is None:
         return {}
-    before, after = (
-        is_flagged(first.scores, points[0].threshold),
-        is_flagged(second.scores, points[1].threshold),
-    )
+    before, after = flagged
     found = {}
     groups = None if first.groups is None else as_groups(first.groups, len(known))
     for metric, kind in (("recall", known == 1), ("false_alarm_rate", known == 0)):
@@ -158,16 +150,10 @@ def disagreements(jobs: Pair, names: Sequence[str]) -> Figure | None:
     """The images that only one of two detectors flags, the clearest first; None where nothing is
     decided or pictured.
     """
-    (one, first), (two, second) = jobs
-    known, pictured = truth(first), first.thumbnails or second.thumbnails
-    if known is None or first.scores is None or second.scores is None or pictured is None:
+    (_, first), (_, second) = jobs
+    known, pictured, flagged = truth(first), first.thumbnails or second.thumbnails, _flagged(jobs)
+    if known is None or flagged is None or pictured is None:
         return None
-    if one.operating_point is None or two.operating_point is None:
-        return None
-    flagged = (
-        is_flagged(first.scores, one.operating_point.threshold),
-        is_flagged(second.scores, two.operating_point.threshold),
-    )
     apart = np.abs(_ranks(first.scores) - _ranks(second.scores))
     place = {int(image): row for row, image in enumerate(pictured.index.tolist())}
     groups = []
@@ -190,7 +176,17 @@ def disagreements(jobs: Pair, names: Sequence[str]) -> Figure | None:
     return Figure.of(groups) if groups else None
 
 
-def _ranks(scores: NDArray[Any]) -> NDArray[np.float64]:
+def _flagged(jobs: Pair) -> list[NDArray[np.bool_]] | None:
+    """Which images each of two detectors flags; None where one decides nothing."""
+    found = []
+    for evaluation, evidence in jobs:
+        if evidence.scores is None or evaluation.operating_point is None:
+            return None
+        found.append(is_flagged(evidence.scores, evaluation.operating_point.threshold))
+    return found
+
+
+def _ranks(scores: Any) -> NDArray[np.float64]:
     return np.argsort(np.argsort(scores, kind="stable"), kind="stable") / max(1, len(scores) - 1)
 
 

@@ -380,19 +380,9 @@ def _print_findings(evaluation: Evaluation, console: Console) -> None:
         if finding.severity != "ok":
             console.print()
             console.print(_finding(finding))
-    n_fine = sum(finding.severity == "ok" for finding in ordered)
-    if n_fine:
+    if fine := words.fine_words(evaluation.findings):
         console.print()
-        console.print(
-            Text(
-                (
-                    "1 check found nothing wrong."
-                    if n_fine == 1
-                    else f"{n_fine} checks found nothing wrong."
-                ),
-                style="green",
-            )
-        )
+        console.print(Text(f"{fine}.", style="green"))
 
 
 def _finding(finding: Finding) -> Table:
@@ -416,14 +406,10 @@ def _print_worst(evidence: Evidence, console: Console) -> None:
         return
     table = _grid(f"Highest {quantity}", "", "Image")
     for index in np.argsort(-np.asarray(values, np.float64), kind="stable")[:_WORST].tolist():
-        label = (
-            ""
-            if evidence.labels is None or evidence.labels[index] is None
-            else str(evidence.labels[index])
-        )
+        label = None if evidence.labels is None else evidence.labels[index]
         table.add_row(
             Text(words.significant(float(values[index]))),
-            Text(label),
+            Text("" if label is None else str(label)),
             Text(str(evidence.paths[index]), overflow="fold"),
         )
     console.print()

@@ -12,13 +12,9 @@ from residua.evaluation.report.pictures import error_ceiling, gallery_pictures
 from residua.evaluation.report.sections import panel
 from residua.records import Evaluation
 
-_VERDICTS = (
-    ("all", "All"),
-    ("missed", "Missed"),
-    ("alarm", "False alarms"),
-    ("caught", "Caught"),
-    ("passed", "Passed"),
-)
+VERDICTS = {
+    "missed": "Missed", "alarm": "False alarms", "caught": "Caught", "passed": "Passed",
+}  # fmt: skip
 
 
 def gallery(key: str, evaluation: Evaluation, evidence: Evidence, budget: int) -> Html | None:
@@ -74,7 +70,7 @@ def _chips() -> Html:
             data_verdict=name,
             aria_pressed="true" if name == "all" else "false",
         )
-        for name, title in _VERDICTS
+        for name, title in (("all", "All"), *VERDICTS.items())
     )
     return element(
         "div", buttons, class_="chips", role="group", aria_label="Which images to show", hidden=True

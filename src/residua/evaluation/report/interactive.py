@@ -8,6 +8,7 @@ from typing import Any
 
 from residua.evaluation.evidence import Evidence
 from residua.evaluation.report import sections, words
+from residua.evaluation.report.gallery import VERDICTS
 from residua.evaluation.report.kinds import truth
 from residua.evaluation.report.marks import marks
 from residua.evaluation.report.markup import Html, element, row, scroller, table
@@ -290,13 +291,7 @@ def per_image(key: str, evidence: Evidence) -> Html:
         placeholder="Filter by path or label",
         aria_label="Filter images by path or label",
     )
-    verdicts = (
-        ("all", "All images"),
-        ("missed", "Missed"),
-        ("alarm", "False alarms"),
-        ("caught", "Caught"),
-        ("passed", "Passed"),
-    )
+    verdicts = (("all", "All images"), *VERDICTS.items())
     choice = element(
         "select",
         (element("option", title, value=value) for value, title in verdicts),

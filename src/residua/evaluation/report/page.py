@@ -136,7 +136,7 @@ def page(
         **report_payload(dict(zip(keys, jobs, strict=True)), int(_THUMBNAIL_BUDGET * share)),
         "titles": titles,
     }
-    scripts = [script_text(name) for name in PAGE_SCRIPTS]
+    scripts = [asset(name) for name in PAGE_SCRIPTS]
     return string.Template(asset("report.html")).substitute(
         policy=_policy(scripts),
         title=render(title),
@@ -180,11 +180,6 @@ def asset(name: str) -> str:
         .joinpath("assets", name)
         .read_text(encoding="utf-8")
     )
-
-
-def script_text(name: str) -> str:
-    """A script of the page exactly as it stands there."""
-    return asset(name)
 
 
 def front_html(keys: Sequence[str], titles: Sequence[str], jobs: Sequence[Job]) -> Html:
@@ -316,24 +311,12 @@ def _next(key: str, evaluation: Evaluation) -> Html | None:
 
 
 def _alarms(key: str, evaluation: Evaluation) -> Html | None:
-    counts = {
-        severity: sum(one.severity == severity for one in evaluation.findings)
-        for severity in words.SEVERITIES[:3]
-    }
-    badges = [
-        element("span", f"{n} {name}" if n == 1 else f"{n} {name}s", class_=f"badge {name}")
-        for name, n in counts.items()
-        if n
-    ]
-    return (
-        element(
-            "p",
-            element("a", badges, href=f"#{key}-findings", aria_label="To the findings"),
-            class_="alarms",
-        )
-        if badges
-        else None
-    )
+    counts = words.counted_severities(evaluation.findings)
+    if not counts:
+        return None
+    badges = [element("span", said, class_=f"badge {name}") for name, said in counts.items()]
+    link = element("a", badges, href=f"#{key}-findings", aria_label="To the findings")
+    return element("p", link, class_="alarms")
 
 
 def _footer(jobs: Sequence[Job]) -> Html:

@@ -145,12 +145,8 @@ def _series(
         series = {"images": scores}
     else:
         series = {"normal": scores[known == 0], "abnormal": scores[known == 1]}
-    if evidence.calibration_scores is not None:
-        calibration = np.asarray(evidence.calibration_scores, np.float64)
-        flags = evidence.calibration_is_anomalous
-        series["calibration"] = (
-            calibration if flags is None else calibration[~np.asarray(flags, dtype=bool)]
-        )
+    if evidence.normal_calibration is not None:
+        series["calibration"] = evidence.normal_calibration[0]
     if evidence.train_scores is not None:
         series["train"] = np.asarray(evidence.train_scores, np.float64)
     return series, "score"

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from residua._text import first_sentence
+from residua._text import duration, first_sentence
 from residua.evaluation.report import words
 from residua.evaluation.report.figures import finding_figure
 from residua.evaluation.report.markup import Html, element, prose, row, scroller, table, terms
@@ -118,24 +118,6 @@ def _fact(name: str, value: Any) -> str:
     return words.value_words(value)
 
 
-def duration(seconds: float) -> str:
-    """Seconds as people say them.
-
-    Examples
-    --------
-    >>> duration(42.3), duration(150), duration(7260)
-    ('42 s', '2 min 30 s', '2 h 1 min')
-    """
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
 def findings(
     key: str, evaluation: Evaluation, figures: Mapping[str, Figure], budget: int
 ) -> Html | None:
@@ -146,27 +128,19 @@ def findings(
         return None
     ordered = words.by_severity(evaluation.findings)
     names = _figure_names(key, ordered)
-    serious, fine = (
-        [one for one in ordered if one.severity != "ok"],
-        [one for one in ordered if one.severity == "ok"],
-    )
+    serious = [one for one in ordered if one.severity != "ok"]
+    fine = ordered[len(serious) :]
     listed: list[Html] = []
     for one in serious:
-        drawn, used = (
-            finding_figure(figures[one.code], budget) if one.code in figures else (None, 0)
-        )
+        figure = figures.get(one.code)
+        drawn, used = (None, 0) if figure is None else finding_figure(figure, budget)
         budget -= used
         listed.append(finding(names[id(one)], one, drawn))
     folded = None
     if fine:
         folded = element(
             "details",
-            element(
-                "summary",
-                "1 check found nothing wrong"
-                if len(fine) == 1
-                else f"{len(fine)} checks found nothing wrong",
-            ),
+            element("summary", words.fine_words(evaluation.findings)),
             element("ol", (finding(names[id(one)], one) for one in fine), class_="findings"),
         )
     return panel(

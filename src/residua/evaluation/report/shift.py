@@ -37,9 +37,8 @@ def shift_sentences(evaluation: Evaluation, evidence: Evidence) -> list[str]:
     if len(scores) == 0:
         return []
     said = [_highest(scores, evidence.paths, evaluation.operating_point)]
-    normals = _normals(evidence)
-    if len(normals):
-        said.append(_place(scores, normals))
+    if (known := evidence.normal_calibration) is not None and len(known[0]):
+        said.append(_place(scores, known[0]))
     if evaluation.operating_point is not None:
         said += _beyond_promise(evaluation, evaluation.operating_point)
     return said
@@ -62,15 +61,6 @@ def _highest(scores: NDArray[Any], paths: NDArray[Any], point: OperatingPoint | 
         return f"Highest scores: {named}. There is no threshold, so nothing is flagged."
     ordered = ", the highest score first" if len(flagged) > 1 else ""
     return f"Flagged{ordered}: {named}{more}."
-
-
-def _normals(evidence: Evidence) -> NDArray[np.float64]:
-    """Scores of the normal calibration images."""
-    if evidence.calibration_scores is None:
-        return np.zeros(0)
-    scores, flags = np.asarray(evidence.calibration_scores), evidence.calibration_is_anomalous
-    kept = scores if flags is None else scores[~np.asarray(flags, dtype=bool)]
-    return np.asarray(kept, np.float64)
 
 
 def _place(scores: NDArray[Any], normals: NDArray[Any]) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+from collections import Counter
 from typing import Any
 
 from pydantic import ValidationError
@@ -270,12 +271,11 @@ def _beside(evaluation: Evaluation, name: str, strongest: str, other: Estimate) 
     return f"It beats all {len(compared)} baselines; the strongest is {title}: {paired}."
 
 
-def images(count: int, split: str = "") -> str:
+def images(n: int, split: str = "") -> str:
     """``1 image``, ``10,000 test images``, ``5 images (new parts)``."""
     is_part = split in ("train", "validation", "calibration", "test")
     noun = f"{split} image" if is_part else "image"
-    plural = noun if count == 1 else f"{noun}s"
-    return f"{count:,} {plural}" if is_part or not split else f"{count:,} {plural} ({split})"
+    return count(n, noun) if is_part or not split else f"{count(n, noun)} ({split})"
 
 
 def judged_images(evaluation: Evaluation) -> str:
@@ -370,11 +370,8 @@ def outcome_sentence(counts: dict[str, Any]) -> str:
     >>> outcome_sentence({"tp": 55, "fn": 5, "fp": 1, "tn": 99})
     'Of 60 anomalous images, 55 are caught and 5 missed. Of 100 normal images, 1 is a false alarm.'
     """
-    n_abnormal, n_normal, alarms = (
-        counts["tp"] + counts["fn"],
-        counts["fp"] + counts["tn"],
-        counts["fp"],
-    )
+    n_abnormal, n_normal = counts["tp"] + counts["fn"], counts["fp"] + counts["tn"]
+    alarms = counts["fp"]
     said = []
     if n_abnormal:
         said.append(
@@ -391,8 +388,19 @@ def outcome_sentence(counts: dict[str, Any]) -> str:
 
 def severity_counts(findings: tuple[Finding, ...]) -> str:
     """``1 error, 2 warnings``; empty where nothing stands."""
-    counted = ((name, sum(one.severity == name for one in findings)) for name in SEVERITIES[:3])
-    return ", ".join(f"{n} {name}" if n == 1 else f"{n} {name}s" for name, n in counted if n)
+    return ", ".join(counted_severities(findings).values())
+
+
+def counted_severities(findings: tuple[Finding, ...]) -> dict[Severity, str]:
+    """How many findings there are of each severity but ``ok``, in words."""
+    counts = Counter(one.severity for one in findings)
+    return {name: count(counts[name], name) for name in SEVERITIES[:3] if counts[name]}
+
+
+def fine_words(findings: tuple[Finding, ...]) -> str:
+    """``3 checks found nothing wrong``; empty where none did."""
+    n = sum(one.severity == "ok" for one in findings)
+    return f"{count(n, 'check')} found nothing wrong" if n else ""
 
 
 def by_severity(findings: tuple[Finding, ...]) -> list[Finding]:

@@ -121,15 +121,9 @@ def _with_calibration(facts: JudgedFacts, record: Evaluation, evidence: Evidence
     which `drift` shows unless it is not told of so few, and with the images' names where its
     findings tell them.
     """
-    scores, flags = evidence.calibration_scores, evidence.calibration_is_anomalous
-    if scores is not None:
-        normal = np.ones(len(scores), np.bool_) if flags is None else ~np.asarray(flags, np.bool_)
-        groups = evidence.calibration_groups
-        known = replace(
-            facts,
-            calibration=np.asarray(scores)[normal],
-            calibration_groups=None if groups is None else groups[normal],
-        )
+    if evidence.normal_calibration is not None:
+        scores, groups = evidence.normal_calibration
+        known = replace(facts, calibration=scores, calibration_groups=groups)
         is_told = any(one.code == drift.KIND.code for one in record.findings)
         facts = known if is_told or not find_all(known, [drift.KIND])[0] else facts
     told = next((one for one in record.findings if one.code == label_noise.KIND.code), None)

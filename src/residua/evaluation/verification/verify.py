@@ -8,7 +8,7 @@ from pathlib import Path
 from residua._version import __version__
 from residua.evaluation import Evidence
 from residua.evaluation.report.gallery import facts_line
-from residua.evaluation.report.page import PAGE_SCRIPTS, front_html, job_html, script_text
+from residua.evaluation.report.page import PAGE_SCRIPTS, asset, front_html, job_html
 from residua.evaluation.verification.dossier import read_dossier, verify_dossier
 from residua.evaluation.verification.numbers import VerifiedNumber, figures
 from residua.evaluation.verification.page import Page, read_page, read_text
@@ -98,7 +98,7 @@ def _of_other_arrays(page: Page, key: str) -> list[str]:
 
 
 def _scripts(page: Page) -> VerifiedNumber:
-    known = {hashlib.sha256(script_text(name).encode()).hexdigest() for name in PAGE_SCRIPTS}
+    known = {hashlib.sha256(asset(name).encode()).hexdigest() for name in PAGE_SCRIPTS}
     foreign = sum(one not in known for one in page.scripts)
     said = f"{len(page.scripts)} scripts"
     if foreign == 0 and len(page.scripts) == len(known):
