@@ -15,7 +15,7 @@ from typing import Any, Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import Problems, array_of, fault, unmasked
+from residua._check import Problems, array_of, unmasked
 from residua.errors import LabelError, RangeError, ShapeError
 from residua.metrics._classes import check_average
 from residua.metrics.ranking import average_precision
