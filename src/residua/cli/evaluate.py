@@ -20,6 +20,7 @@ from residua.cli.options import (
     PerDay,
     Positive,
     Prevalence,
+    ProductOfRun,
     Quiet,
     Run,
     ScoringDevice,
@@ -57,6 +58,7 @@ def evaluate(
         ),
     ] = Ranking.exact,
     groups: GroupsOfRun = None,
+    product: ProductOfRun = None,
     bits: BitsOfSource = None,
     memory: Memory = 2048,
     engine: Engine = "torch",
@@ -98,13 +100,14 @@ def evaluate(
                 positive=positive,
                 bits=bits,
                 groups=groups,
+                product=product,
                 day=day,
                 watcher=watcher,
             )
         else:
             from residua.cluster import ClusterOptions, evaluate_on_cluster
 
-            reference_only("evaluate", "a cluster", engine, positive=positive)
+            reference_only("evaluate", "a cluster", engine, positive=positive, product=product)
             judged = evaluate_on_cluster(
                 run,
                 source,

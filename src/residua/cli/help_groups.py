@@ -8,7 +8,7 @@ from typer.core import TyperCommand
 
 GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
     "fit": {
-        "Images": ("normal", "groups", "bits", "root", "follow_links", "separator"),
+        "Images": ("normal", "groups", "product", "bits", "root", "follow_links", "separator"),
         "What the network sees": ("size", "aspect", "tiles", "region", "augment", "trim"),
         "Recipe and network": (
             "recipe", "backbone", "latent", "family", "width", "tied", "loss", "error", "density",

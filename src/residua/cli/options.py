@@ -127,6 +127,30 @@ GroupsOfRun = Annotated[
         ),
     ),
 ]
+Product = Annotated[
+    str | None,
+    typer.Option(
+        "--product",
+        metavar="COLUMN|folder|REGEX",
+        help=(
+            "Which product an image shows, where one model judges several: by a column, by folder,"
+            r" or by their path such as '^(\w+)_'. Each product gets a threshold of its own."
+        ),
+        show_default=False,
+    ),
+]
+ProductOfRun = Annotated[
+    str | None,
+    typer.Option(
+        "--product",
+        metavar="COLUMN|folder|REGEX|=NAME",
+        help=(
+            "Which product an image shows: by a column, by folder, by its path, or =NAME for all."
+            " Default: as in the run."
+        ),
+        show_default=False,
+    ),
+]
 Cluster = Annotated[
     str | None,
     typer.Option(

@@ -15,6 +15,7 @@ from residua.cli.options import (
     KnownGroups,
     PerDay,
     Prevalence,
+    ProductOfRun,
     Run,
     day_of,
     of_another_source,
@@ -55,6 +56,7 @@ def threshold(
     ] = None,
     known_groups: KnownGroups = False,
     groups: GroupsOfRun = None,
+    product: ProductOfRun = None,
     bits: BitsOfSource = None,
     per_day: PerDay = None,
     prevalence: Prevalence = None,
@@ -81,7 +83,7 @@ def threshold(
     from residua.thresholds import parse_policy
 
     day = day_of(per_day, prevalence, "threshold")
-    of_another_source("threshold", source, bits=bits, groups=groups)
+    of_another_source("threshold", source, bits=bits, groups=groups, product=product)
     with watching(quiet=is_stdout(json) and source is None) as watcher:
         point = change_threshold(
             run,
@@ -90,6 +92,7 @@ def threshold(
             confidence=confidence,
             bits=bits,
             groups=groups,
+            product=product,
             promise="known-groups" if known_groups else None,
             contamination=contamination,
             watcher=watcher,

@@ -105,10 +105,11 @@ def evaluate_on_cluster(
             f"evaluate --cluster: the run must be a detector. Got the job {model.facts.job}."
             " Leave --cluster out."
         )
-    if model.facts.region is not None:
+    if model.facts.region is not None or model.facts.products is not None:
+        got = "a threshold for each product" if model.facts.products else "a region"
         raise InputError(
-            "evaluate --cluster: the run must look at whole images. Got one with a region, outside"
-            " which no pixel counts. Leave --cluster out."
+            "evaluate --cluster: the run must look at whole images and have one threshold. Got one"
+            f" with {got}. Leave --cluster out."
         )
     is_own = source is None
     judged_on = source if source is not None else origin.source

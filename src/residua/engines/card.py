@@ -112,6 +112,14 @@ class Card(ModelFacts):
     calibration_scores: tuple[float, ...] = ()
     calibration_is_anomalous: tuple[bool, ...] = ()
     calibration_groups: tuple[int, ...] | None = None
+    calibration_products: tuple[int, ...] | None = None
+
+    @property
+    def product_names(self) -> NDArray[Any] | None:
+        """The product of each calibration image, (n,); None where there are no products."""
+        if self.products is None or self.calibration_products is None:
+            return None
+        return self.products.at(np.array(self.calibration_products, np.int64))
 
     @property
     def group_numbers(self) -> NDArray[np.int64] | None:
@@ -136,6 +144,7 @@ class Card(ModelFacts):
                 "calibration_scores",
                 "calibration_is_anomalous",
                 "calibration_groups",
+                "calibration_products",
             },
         )
 

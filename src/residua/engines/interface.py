@@ -20,6 +20,7 @@ from residua.images.reading import Reading
 from residua.images.region import Region
 from residua.images.tiling import Framing, Tiling
 from residua.records import Job, OperatingPoint
+from residua.thresholds.products import Products
 
 NONE = "none of these"
 """The kind of defects that are of no kind known."""
@@ -34,7 +35,8 @@ class ModelFacts(BaseModel):
     brightness, ``classes`` name the columns of a classifier's probabilities, and with
     ``multilabel`` several of them may hold at once. With a ``tiling`` the network sees tiles of an
     image, and with a ``region`` nothing outside it. ``kinds`` name the kinds of defects that a
-    detector has learnt to tell; the column after theirs is that of none of these.
+    detector has learnt to tell; the column after theirs is that of none of these. With ``products``
+    each has a threshold of its own, and the operating point speaks of their common scale.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -48,14 +50,20 @@ class ModelFacts(BaseModel):
     multilabel: bool = False
     kinds: tuple[str, ...] | None = None
     operating_point: OperatingPoint | None = None
+    products: Products | None = None
     reading: Reading = Reading()
     tiling: Tiling | None = None
     region: Region | None = None
 
     @property
     def threshold(self) -> float:
-        """The threshold of the operating point; infinite where there is none."""
-        return float("inf") if self.operating_point is None else self.operating_point.threshold
+        """The one threshold that decides about scores.
+
+        Infinite where there is none, and where each product has its own.
+        """
+        if self.operating_point is None or self.products is not None:
+            return float("inf")
+        return self.operating_point.threshold
 
     @property
     def columns(self) -> tuple[str, ...] | None:

@@ -12,6 +12,7 @@ from residua.evaluation.detection import detection_facts
 from residua.evaluation.evidence import Evidence, ThresholdFrom
 from residua.evaluation.labels import labels_behind
 from residua.evaluation.per_day import PER_DAY, counted_again
+from residua.evaluation.products import PRODUCTS
 from residua.evaluation.verdict import with_verdict
 from residua.findings import FINDINGS, JudgedFacts, blind_spots, find_all, leakage, random_model
 from residua.findings.figures import Figure
@@ -65,6 +66,11 @@ def at_operating_point(
             "at_operating_point: the evaluation must be one of a detector, with its scores. Got"
             f" {evaluation.job}{'' if evidence.scores is not None else ' without scores'}. Evaluate"
             " again."
+        )
+    if PRODUCTS in evaluation.provenance:
+        raise InputError(
+            "at_operating_point: a record of several products must be made from their images, as"
+            " its scores lie on a scale that thresholds change. Evaluate again."
         )
     before = _facts(evaluation, evidence, evaluation.operating_point)
     of_pixels = {

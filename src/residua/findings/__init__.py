@@ -89,6 +89,9 @@ from residua.findings.meaningless_metric import (
     find_meaningless_accuracy as find_meaningless_accuracy,
 )
 from residua.findings.source_changed import find_source_changed as find_source_changed
+from residua.findings.products_not_judged import (
+    find_products_not_judged as find_products_not_judged,
+)
 from residua.findings.different_test_images import find_different_images as find_different_images
 from residua.findings.unlike_calibration import find_unlike_calibration as find_unlike_calibration
 from residua.findings.not_checked import find_not_checked as find_not_checked

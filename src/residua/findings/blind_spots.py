@@ -111,7 +111,8 @@ def changed_scores(facts: JudgedFacts) -> ChangedScores | None:
         # One change after the other: large images changed in several ways fill memory.
         for name, change in changes.items():
             changed = _perturbed(images, change, rng, facts.images.dtype)
-            scores[name] = facts.score_of(ImageSet.from_arrays(changed))
+            made = ImageSet.from_arrays(changed, products=facts.images[rows].products)
+            scores[name] = facts.score_of(made)
             shown.append(Picture.of(changed[0], name))
         groups.append(Group(tuple(shown), f"{facts.images.paths[rows[0]]}, {kind} changes"))
     figure = Figure.of(groups, caption="One of the images, unchanged and with each change.")

@@ -27,7 +27,7 @@ FOLDER, TWINS = "folder", "twins"
 TO_TELL = "--groups COLUMN, folder or a pattern of the file name"
 
 _READ_OTHERWISE = frozenset({"path", "label", "mask", "split"})
-_SIGNS = frozenset(r".^$*+?{}[]\|()")
+SIGNS = frozenset(r".^$*+?{}[]\|()")
 _LONGEST = 200  # characters of a pattern
 _NESTED = re.compile(r"\((?:[^()\\]|\\.)*(?:[+*]|\{\d*,)(?:[^()\\]|\\.)*\)(?:[+*]|\{)")
 _MOST_SECONDS, _SECONDS_EACH = 5.0, 1e-3  # of matching, and of each name beyond that
@@ -121,8 +121,8 @@ def rule_of(listing: Listing, told: str, where: str) -> Grouping:
         return Grouping(by="folder", rule=told)
     if told == TWINS:
         return Grouping(by="twins", rule=told)
-    if _SIGNS & set(told):
-        _check_pattern(told, where)
+    if SIGNS & set(told):
+        check_pattern(told, where)
         return Grouping(by="pattern", rule=told)
     names = _columns(listing)
     close = difflib.get_close_matches(told, [*names, FOLDER, TWINS], 1, 0.6)
@@ -168,7 +168,7 @@ def twins_of(groups: NDArray[np.int64], paths: NDArray[Any]) -> Grouped:
     return Grouped(names, Grouping(by="twins", rule=TWINS), note if is_large else (), (made,))
 
 
-def as_groups(groups: Any, n: int, *, problems: Problems) -> NDArray[Any]:
+def as_groups(groups: Any, n: int, *, problems: Problems, name: str = "groups") -> NDArray[Any]:
     """Names of groups (n,) as texts; None, NaN and empty texts are None: a group of its own.
 
     Examples
@@ -179,9 +179,9 @@ def as_groups(groups: Any, n: int, *, problems: Problems) -> NDArray[Any]:
     if np.ndim(groups) != 1 or len(groups) != n:
         return problems.instead(
             shared([None] * n),
-            "groups must have one entry per image",
+            f"{name} must have one entry per image",
             f"shape {np.shape(groups)} for {n} images",
-            "Pass one name per image, and None where an image is its own group",
+            "Pass one name per image, and None where it has none",
             ShapeError,
         )
     values = groups.tolist() if isinstance(groups, np.ndarray) else list(groups)
@@ -196,7 +196,7 @@ def group_cells(
     if grouping.by == "folder":
         return [_folder(name) for name in names]
     if grouping.by == "pattern":
-        return _matches(grouping.rule, names, where)
+        return matches(grouping.rule, names, where)
     column = listing.own.get(grouping.rule, listing.groups if grouping.by == "column" else None)
     return [None] * len(names) if column is None else [group_name(value) for value in column]
 
@@ -318,9 +318,11 @@ def _folder(name: str) -> str | None:
     return None if folder == "." else folder
 
 
-def _check_pattern(told: str, where: str) -> None:
+def check_pattern(told: str, where: str, what: str = "groups") -> None:
+    """Refuse a text that is no regular expression, or one that could take for ever."""
+
     def refusal(must: str, got: str, mend: str) -> InputError:
-        return fault(f"{where}: groups", must, got, mend, InputError)
+        return fault(f"{where}: {what}", must, got, mend, InputError)
 
     if len(told) > _LONGEST:
         raise refusal(
@@ -340,7 +342,9 @@ def _check_pattern(told: str, where: str) -> None:
         )
 
 
-def _matches(pattern: str, names: Sequence[str], where: str) -> list[str | None]:
+def matches(
+    pattern: str, names: Sequence[str], where: str, what: str = "groups"
+) -> list[str | None]:
     """The first capturing group, else the whole match, in each name; None without one."""
     expression, found = re.compile(pattern), []
     began = time.monotonic()
@@ -350,7 +354,7 @@ def _matches(pattern: str, names: Sequence[str], where: str) -> list[str | None]
         seconds = time.monotonic() - began
         if seconds > _MOST_SECONDS + _SECONDS_EACH * n_done:
             raise fault(
-                f"{where}: groups",
+                f"{where}: {what}",
                 f"a pattern must match each name within about {_SECONDS_EACH * 1000:g} ms",
                 f"{pattern!r}, which took {seconds:.0f} s for {count(n_done + 1, 'name')}",
                 "Write a simpler one, without several .* or .+",

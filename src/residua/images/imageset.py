@@ -70,6 +70,7 @@ class ImageSet(Shown):
         paths: Sequence[str] | None = None,
         splits: Sequence[str] | str | None = None,
         groups: Sequence[Any] | NDArray[Any] | None = None,
+        products: Sequence[Any] | NDArray[Any] | None = None,
         masks: Sequence[NDArray[np.bool_] | None] | None = None,
         normal: Labels | None = None,
         source: str = "arrays",
@@ -89,6 +90,8 @@ class ImageSet(Shown):
             left out.
         groups : sequence, optional
             The group of each image, None where it is its own.
+        products : sequence, optional
+            What each image shows, where one model is to judge several products.
         bits : int, optional
             How many bits of whole numbers count, as in `load_images`.
         reading : Reading, optional
@@ -101,10 +104,11 @@ class ImageSet(Shown):
         """
         if isinstance(images, ImageSet):
             return images
+        columns = {"splits": splits, "groups": groups, "products": products}
         table = table_of_arrays(
             images,
             labels,
-            {"paths": paths, "splits": splits, "groups": groups, "masks": masks},
+            {"paths": paths, "masks": masks, **columns},
             source,
             reading_of(bits, reading, where="ImageSet.from_arrays"),
             of_model=bits is None and reading is not None,
@@ -222,10 +226,7 @@ class ImageSet(Shown):
 
     @property
     def paths(self) -> NDArray[Any]:
-        """Names as told to users: paths relative to the source, or ``x_train[3]``.
-
-        Object array of str.
-        """
+        """Names as told to users, str: paths relative to the source, or ``x_train[3]``."""
         return self._table.paths[self._rows].astype(object)
 
     @property
@@ -254,11 +255,13 @@ class ImageSet(Shown):
 
     @property
     def groups(self) -> NDArray[Any] | None:
-        """The group of each image, as text (None where it has none: it is its own).
-
-        None if the source has no groups.
-        """
+        """The group of each image, None where it is its own; None if the source has no groups."""
         return None if self._table.groups is None else self._table.groups[self._rows]
+
+    @property
+    def products(self) -> NDArray[Any] | None:
+        """The product of each image, None where it is not known; None if nobody named any."""
+        return None if self._table.products is None else self._table.products[self._rows]
 
     @property
     def grouping(self) -> Grouping | None:
@@ -267,10 +270,7 @@ class ImageSet(Shown):
 
     @property
     def n_groups(self) -> int | None:
-        """How many groups these images are of; one without a group is its own.
-
-        None if the source has no groups.
-        """
+        """How many groups these images are of; None if the source has no groups."""
         return None if self.groups is None else n_groups(self.groups.tolist())
 
     @property

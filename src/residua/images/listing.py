@@ -48,7 +48,7 @@ class Options:
     """How a source is to be read; the same for every kind.
 
     ``of_model``: the reading is a model's, nobody told it of these. ``group_column``: what may be
-    the name of a column to group by.
+    the name of a column to group by, ``product_column`` of one that names products.
     """
 
     pixel_limit: int = 100_000_000
@@ -59,6 +59,7 @@ class Options:
     reading: Reading = AS_IT_SAYS
     of_model: bool = False
     group_column: str | None = None
+    product_column: str | None = None
 
     @property
     def byte_limit(self) -> int:
@@ -218,6 +219,7 @@ class Listing:
     labels: Sequence[Any] | NDArray[Any] | None = None
     splits: Sequence[str] | NDArray[Any] | None = None
     groups: Sequence[str | None] | NDArray[Any] | None = None
+    products: NDArray[Any] | None = None
     group_column: str = "group"
     masks: Sequence[MaskFiles | NDArray[np.bool_] | None] | None = None
     own: Mapping[str, NDArray[Any]] = field(default_factory=dict)
@@ -239,7 +241,7 @@ class Listing:
         )
         columns = {
             name: taken(getattr(self, name), rows)
-            for name in ("names", "labels", "splits", "groups", "masks")
+            for name in ("names", "labels", "splits", "groups", "products", "masks")
         }
         return replace(
             self,

@@ -35,6 +35,7 @@ from residua.images.listing import Listing, Options, Progress, Quarantined
 from residua.images.normal_labels import Labels, inferred_normal, named_normal, told_beside
 from residua.images.objects import list_object
 from residua.images.objects.items import mask_of
+from residua.images.products import with_products
 from residua.images.reading import Reading, reading_of
 from residua.images.source_pixels import LoadedSource, read_pixels
 from residua.images.sources import list_source
@@ -52,6 +53,7 @@ def load_images(
     normal: str | int | Sequence[str | int] | None = None,
     labels: Any = None,
     groups: str | Grouping | Sequence[Any] | NDArray[Any] | None = None,
+    product: str | Sequence[Any] | NDArray[Any] | None = None,
     masks: Sequence[Any] | None = None,
     paths: Sequence[str] | None = None,
     splits: Sequence[str] | str | None = None,
@@ -94,6 +96,11 @@ def load_images(
         first. An array names the group of each image of the set, None where it is its own. A
         `Grouping` is how another set was grouped (its ``.grouping``); where it does not apply here,
         an assumption says so. None: the column ``group`` where there is one.
+    product : str or array, optional
+        Which product each image shows, where one model is to judge several: the name of a column of
+        a manifest or Parquet file; ``folder`` for the first folder on the way to the image that is
+        neither a part nor its label; a regular expression as for `groups`; ``=NAME`` for all
+        images. An array names the product of each image. None: there are no products.
     seed : int
         Of the split, where the source does not give one.
     pixel_limit : int
@@ -158,6 +165,7 @@ def load_images(
         reading_of(bits, reading, where="load_images"),
         of_model=bits is None and reading is not None,
         group_column=column_of(groups),
+        product_column=product if isinstance(product, str) else None,
     )
     if isinstance(source, ImageSet):
         raise InputError(
@@ -183,7 +191,7 @@ def load_images(
         else Grouped(None, Grouping(by="array"))
     )
     by = None if grouped.grouping is None else grouped.grouping.by
-    loaded = read_pixels(with_groups(listing, grouped), options)
+    loaded = read_pixels(with_products(with_groups(listing, grouped), product), options)
     if labels is not None and own is not None:
         notes = told_beside(listing.labels, own, "load_images")
         told_notes = [*loaded.listing.notes, *notes]
@@ -191,8 +199,9 @@ def load_images(
     if not len(loaded.listing.names):
         raise SourceError(_nothing_readable(name, loaded.listing))
     _check_masks(loaded)
+    loaded = _named_one_by_one(loaded, "products", None if isinstance(product, str) else product)
     if by == "array":
-        loaded = _named_one_by_one(loaded, groups)
+        loaded = _named_one_by_one(loaded, "groups", groups)
     elif by == "twins":
         loaded = _grouped_by_twins(loaded, name)
     images = _assemble(name, loaded, grouped.grouping, normal, seed)
@@ -293,11 +302,14 @@ def _check_masks(loaded: LoadedSource) -> None:
         )
 
 
-def _named_one_by_one(loaded: LoadedSource, groups: Any) -> LoadedSource:
+def _named_one_by_one(loaded: LoadedSource, name: str, told: Any) -> LoadedSource:
+    if told is None:
+        return loaded
     problems = Problems("load_images")
-    column = as_groups(groups, len(loaded.listing.names), problems=problems)
+    column = as_groups(told, len(loaded.listing.names), problems=problems, name=name)
     problems.raise_any()
-    return replace(loaded, listing=replace(loaded.listing, groups=column))
+    told_column: dict[str, Any] = {name: column}
+    return replace(loaded, listing=replace(loaded.listing, **told_column))
 
 
 def _grouped_by_twins(loaded: LoadedSource, source: str) -> LoadedSource:
@@ -354,6 +366,7 @@ def _assemble(
         drawn=drawn_parts(listing.splits),
         groups=None if listing.groups is None else shared(listing.groups),
         grouping=None if listing.groups is None else grouping,
+        products=listing.products,
         masks=_if_any(listing.masks),
         own=listing.own,
         mask_convention=loaded.mask_convention,

@@ -280,7 +280,7 @@ def _only_decoded(listing: Listing, columns: _Columns, n: int) -> Listing:
         own={name: column[columns.rows] for name, column in listing.own.items()},
         **{
             name: taken(getattr(listing, name), columns.rows)
-            for name in ("names", "labels", "splits", "groups", "masks")
+            for name in ("names", "labels", "splits", "groups", "products", "masks")
         },
     )
 

@@ -34,6 +34,7 @@ class Table:
     splits: NDArray[Any]
     drawn: frozenset[str] = frozenset()
     groups: NDArray[Any] | None = None
+    products: NDArray[Any] | None = None
     grouping: Grouping | None = None
     masks: Sequence[MaskFiles | NDArray[np.bool_] | None] | None = None
     own: Mapping[str, NDArray[Any]] = field(default_factory=dict)
@@ -115,7 +116,10 @@ def table_of_arrays(
     label_array = None if labels is None else as_labels(labels, n, name="labels", problems=problems)
     problems.raise_any()
     paths, groups, masks = columns["paths"], columns["groups"], columns["masks"]
-    named = None if groups is None else as_groups(groups, n, problems=problems)
+    named, products = (
+        None if told is None else as_groups(told, n, problems=problems, name=name)
+        for name, told in (("groups", groups), ("products", columns["products"]))
+    )
     problems.raise_any()
     return Table(
         pixels=pixels,
@@ -123,6 +127,7 @@ def table_of_arrays(
         labels=label_array,
         splits=shared(parts),
         groups=named,
+        products=products,
         grouping=None if groups is None else Grouping(by="array"),
         masks=(
             None

@@ -16,6 +16,7 @@ from residua.images import ImageSet
 from residua.images.resize import fit_to
 from residua.metrics import mse, psnr, ssim
 from residua.runs.model import Floats, JudgedModel
+from residua.thresholds.products import standardised
 
 Columns = dict[str, NDArray[Any]]
 
@@ -24,6 +25,7 @@ _SIDE = 128  # pixels: a larger side changed no ranking that was looked at, and 
 _MOST_VALUES = 2**27  # of images as floats: half a gigabyte
 _CHUNK_BYTES = 256 << 20
 _FEWEST_AT_ONCE = 64
+_MOST_KNOWN = 2000  # training images that put a baseline's scores of products on one scale
 _SEVERAL = (2, 8, 32, 128)  # dimensions of PCA, where the size of the latent vector is not known
 _METRICS = {"mse": mse, "psnr": psnr, "ssim": ssim}
 
@@ -72,6 +74,21 @@ def detecting_baselines(model: JudgedModel, fitted_on: ImageSet, images: ImageSe
                 one = detect(train, seen, latent=latent, seed=model.seed)
                 parts.setdefault(title, []).append(one)
     return scores | {title: np.concatenate(own) for title, own in parts.items()}
+
+
+def baselines_of_products(
+    model: JudgedModel, fitted_on: ImageSet, held_out: ImageSet | None, images: ImageSet
+) -> Columns:
+    """As `detecting_baselines`, on one scale for all products, as the model's own scores are: by
+    median and spread of normal images of each product, held-out ones where they are at hand.
+    """
+    known = sampled(fitted_on, model.seed, most=_MOST_KNOWN) if held_out is None else held_out
+    known = known[np.flatnonzero(~known.presumed_anomalous)]
+    made = detecting_baselines(model, fitted_on, images)
+    reference = detecting_baselines(model, fitted_on, known)
+    own, of = known.products, images.products
+    assert own is not None and of is not None
+    return {name: standardised(scores, of, reference[name], own) for name, scores in made.items()}
 
 
 def reconstructing_baselines(

@@ -86,7 +86,16 @@ def model_of_bundle(
     return JudgedModel(
         facts=config,
         engine=engine or graph_engine(bundle),
-        calibration=Calibration(scores, flags, hashes, looks, bundle.calibration_groups),
+        calibration=Calibration(
+            scores,
+            flags,
+            hashes,
+            looks,
+            bundle.calibration_groups,
+            None
+            if config.products is None or bundle.calibration_products is None
+            else config.products.at(bundle.calibration_products),
+        ),
         seed=seed_of(bundle),
         # Beside a network without a latent vector, PCA has the dimensions of its own recipe.
         latent=int(getattr(bundle.graph.scorer.network, "latent", default_latent(shape))),

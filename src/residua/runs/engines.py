@@ -254,7 +254,8 @@ def _engine_of(folder: TrainedRun, bundle: Bundle, card: Card) -> Engine:
 
 
 def _as_seen(bundle: Bundle, card: Card) -> Bundle:
-    config = bundle.config.model_copy(update={"operating_point": card.operating_point})
+    own = {"operating_point": card.operating_point, "products": card.products}
+    config = bundle.config.model_copy(update=own)
     scores, flags = (
         np.array(card.calibration_scores, np.float32),
         np.array(card.calibration_is_anomalous, np.bool_),
@@ -265,6 +266,11 @@ def _as_seen(bundle: Bundle, card: Card) -> Bundle:
         calibration_scores=scores,
         calibration_is_anomalous=flags,
         calibration_groups=card.group_numbers,
+        calibration_products=(
+            None
+            if card.calibration_products is None
+            else np.array(card.calibration_products, np.int64)
+        ),
     )
 
 

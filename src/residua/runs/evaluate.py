@@ -61,6 +61,7 @@ def evaluate_run(
     positive: str | None = None,
     bits: int | None = None,
     groups: str | None = None,
+    product: str | None = None,
     day: Day | None = None,
     watcher: Watcher | None = None,
 ) -> Judgement:
@@ -70,8 +71,9 @@ def evaluate_run(
     Another `engine` than the reference scores the judged images and brings its own threshold; see
     `residua.engines`. `bits` are those of another source whose scale is not that of the training
     images. `groups` say which images belong together, as in `load_images`; left out, they are
-    grouped as the run's were. A `day` has the costs told in parts. `positive` names the positive
-    one of a classifier's two classes; see `evaluate_classification`.
+    grouped as the run's were. `product` says the same of products. A `day` has the costs told in
+    parts. `positive` names the positive one of a classifier's two classes; see
+    `evaluate_classification`.
 
     Returns
     -------
@@ -80,7 +82,7 @@ def evaluate_run(
     """
     watcher = watcher or Watcher()
     folder = open_run(run)
-    origin = folder.origin().grouped_by(groups)
+    origin = folder.origin().grouped_by(groups).of_products(product)
     is_own_url = source is not None and source == origin.source and is_url(source)
     source = None if is_own_url else source
     if source is None:
@@ -89,7 +91,7 @@ def evaluate_run(
     _check_positive(model, positive)
     if day is not None:
         check_job(model.facts.job, "evaluate")
-    images = RunImages(folder, origin, model, watcher, memory_megabytes)
+    images = RunImages(folder, origin.for_model(model.facts), model, watcher, memory_megabytes)
     judged = images.own_test(named=is_own_url) if source is None else images.other(source, bits)
     accepted = read_acceptances(folder)
     targets = origin.located_targets()

@@ -16,12 +16,13 @@ from residua.evaluation.detection import areas_of, detection_facts
 from residua.evaluation.evidence import MASK_PIXELS
 from residua.evaluation.labels import DetectionLabels, kinds_of
 from residua.evaluation.other_threshold import threshold_from
+from residua.evaluation.products import PRODUCTS, product_records
 from residua.findings import OF_MODEL, Checks, JudgedFacts, not_applicable, random_model
 from residua.findings.blind_spots import changed_scores
 from residua.images import ImageSet
 from residua.images.region import Region
 from residua.metrics import PixelTally
-from residua.runs.baselines import detecting_baselines, sampled
+from residua.runs.baselines import baselines_of_products, detecting_baselines, sampled
 from residua.runs.job_result import EvaluationRequest, JobResult, of_training, with_model
 from residua.runs.model import Calibration, Floats, JudgedModel
 from residua.runs.parts import JudgedImages
@@ -32,7 +33,8 @@ def judge_detector(
     model: JudgedModel, judged: JudgedImages, request: EvaluationRequest
 ) -> JobResult:
     """A detector on `judged`."""
-    images, calibration = judged.images, model.calibration
+    products = model.facts.products
+    images, calibration = judged.images, model.calibration.aligned(products)
     is_anomalous = images.presumed_anomalous
     knows = images.labels is not None and images.normal is not None
     labelled = images.labelled if knows else np.zeros(len(images), np.bool_)
@@ -43,10 +45,17 @@ def judge_detector(
     if pixels is not None:
         on_map = adding_maps(pixels, images, labelled & ~is_anomalous, model.facts.region)
     scores = score_with(model.engine, images, on_map=on_map, progress=request.progress)
-    train_scores = of_training(model, judged, "train_scores", model.scores)
+    scores = replace(scores, score=model.aligned(scores.score, images))
+    train_scores = None
+    if products is None:  # what is kept of training lies on the model's own scale
+        train_scores = of_training(model, judged, "train_scores", model.scores)
     beside = {}
     if judged.fitted_on is not None:
-        beside = detecting_baselines(model, judged.fitted_on, images)
+        beside = (
+            detecting_baselines(model, judged.fitted_on, images)
+            if products is None
+            else baselines_of_products(model, judged.fitted_on, judged.calibration, images)
+        )
     facts = detection_facts(
         DetectionLabels(
             is_anomalous, labelled, kinds=kinds_of(images.labels, is_anomalous & labelled)
@@ -60,9 +69,12 @@ def judge_detector(
         groups=judged.images.groups,
         seed=model.seed,
     )
-    facts = _with_images(facts, model, judged, scores)
+    facts = _with_images(facts, model, calibration, judged, scores)
     facts = _asked(with_model(facts, model, judged, scores.score, model.scores))
-    made = conclude(facts, split=judged.part, provenance=request.provenance)
+    provenance = dict(request.provenance)
+    if products is not None and images.products is not None:
+        provenance[PRODUCTS] = product_records(products, images.products, facts, beside)
+    made = conclude(facts, split=judged.part, provenance=provenance)
     known = is_anomalous if labelled.all() else None
     columns: dict[str, NDArray[Any]] = dict(scores.columns)
     if pixels is not None:
@@ -80,7 +92,9 @@ def judge_detector(
             "calibration_scores": calibration.scores,
             "calibration_is_anomalous": calibration.is_anomalous,
             "baselines": beside,
-            "threshold_from": threshold_from(
+            "threshold_from": "elsewhere"
+            if products is not None
+            else threshold_from(
                 model.facts.operating_point,
                 calibration.scores,
                 calibration.is_anomalous,
@@ -114,7 +128,11 @@ def _asked(facts: JudgedFacts) -> JudgedFacts:
 
 
 def _with_images(
-    facts: JudgedFacts, model: JudgedModel, judged: JudgedImages, scores: Scores
+    facts: JudgedFacts,
+    model: JudgedModel,
+    calibration: Calibration,
+    judged: JudgedImages,
+    scores: Scores,
 ) -> JudgedFacts:
     """`facts` of a detector with what its images and its model can be asked.
 
@@ -124,11 +142,13 @@ def _with_images(
         From `residua.evaluation.detection.detection_facts`.
     model : JudgedModel
         It scores other images: normal ones that are perturbed, and those it was fitted on.
+    calibration : Calibration
+        Its scores are on the scale of `scores`.
     judged : JudgedImages
     scores : Scores
         Those of the judged images, with error columns.
     """
-    checks, images, calibration = Checks(), judged.images, model.calibration
+    checks, images = Checks(), judged.images
     statistics = checks.make("the looks of images", lambda: image_statistics(images))
     features = {name: column for name, column in (statistics or {}).items() if name not in SCALES}
     fitted_on = judged.fitted_on

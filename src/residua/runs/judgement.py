@@ -12,6 +12,7 @@ from residua.engines.kinds import KINDS, REFERENCE
 from residua.errors import BundleError, OutputError
 from residua.evaluation import Evidence
 from residua.evaluation.other_threshold import at_operating_point
+from residua.evaluation.products import PRODUCTS
 from residua.evaluation.report import write_json
 from residua.evaluation.verdict import with_verdict
 from residua.findings import not_checked, small_defects
@@ -27,7 +28,7 @@ Fit = Literal["fits", "another threshold", "another model", "another engine"]
 exported engine that is gone or out of date."""
 
 _WHY: dict[Fit, str] = {
-    "another threshold": "it has another threshold by now, and its evaluation holds no scores",
+    "another threshold": "it has another threshold by now, which its stored scores do not tell",
     "another model": "it holds another model by now",
     "another engine": "the engine of its evaluation is gone, or has another threshold by now",
 }
@@ -77,7 +78,8 @@ def current_judgement(run: str | Path, watcher: Watcher | None = None) -> Judgem
     if fit == "fits":
         return stored
     point = folder.mark(engine).operating_point if fit == "another threshold" else None
-    if point is None or stored.evidence.scores is None:
+    has_products = PRODUCTS in stored.evaluation.provenance
+    if point is None or stored.evidence.scores is None or has_products:
         watcher.note(f"{run} is evaluated again: {_WHY[fit]}")
         return _evaluated(run, engine, watcher)
     before = stored.evaluation.operating_point

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -18,6 +18,7 @@ from residua.metrics.names import RECIPES_OF_BASELINES
 from residua.records import Assumption
 from residua.thresholds import PValues
 from residua.thresholds.calibration import Promised
+from residua.thresholds.products import ProductPValues, Products
 
 Floats = NDArray[np.float32]
 
@@ -28,7 +29,8 @@ _AT_ONCE = 2**22  # values of images that are resized together
 class Calibration:
     """What a threshold was chosen on: float32 scores (n,), which of them are of anomalous images,
     the hashes of the images' pixels, their looks (see `looks_of`) with the pixel threshold of their
-    maps, and the group of each by number, (n,); None where nobody named groups. ``elsewhere`` are
+    maps, and the group of each by number, (n,); None where nobody named groups. ``products`` are
+    the names of theirs, (n,), None where there are none. ``elsewhere`` are
     the hashes of images of another source, on which the threshold was chosen later, and of
     corrections that the model learnt from.
     """
@@ -38,6 +40,7 @@ class Calibration:
     pixel_hashes: NDArray[Any] = field(default_factory=lambda: np.zeros(0, object))
     looks: dict[str, Any] = field(default_factory=dict)
     groups: NDArray[np.int64] | None = None
+    products: NDArray[Any] | None = None
     elsewhere: NDArray[Any] = field(default_factory=lambda: np.zeros(0, object))
 
     @property
@@ -49,6 +52,27 @@ class Calibration:
     def normals(self) -> Floats:
         """The scores of the normal images."""
         return self.scores[~self.is_anomalous]
+
+    def aligned(self, products: Products | None) -> Calibration:
+        """The same with scores on the common scale of products, those without a threshold left out;
+        as it is where there are no products.
+        """
+        if products is None or self.products is None:
+            return self
+        scores = products.aligned(self.scores, self.products)
+        kept = ~np.isnan(scores)
+        hashes = self.pixel_hashes[kept] if len(self.pixel_hashes) else self.pixel_hashes
+        return replace(
+            self,
+            scores=scores[kept],
+            is_anomalous=self.is_anomalous[kept],
+            pixel_hashes=hashes,
+            groups=None if self.groups is None else self.groups[kept],
+            products=self.products[kept],
+            elsewhere=np.concatenate([self.elsewhere, self.pixel_hashes[~kept]])
+            if len(hashes)
+            else self.elsewhere,
+        )
 
     @property
     def pixel_threshold(self) -> float | None:
@@ -139,16 +163,29 @@ class JudgedModel:
         return None if point is None else point.threshold
 
     @cached_property
-    def p_values(self) -> PValues | None:
-        """What makes p-values of scores, with the promise of the threshold; None where the model is
-        no detector, or its normal calibration scores are not known.
+    def p_values(self) -> PValues | ProductPValues | None:
+        """What makes p-values of scores, with the promise of the threshold; by product where there
+        are products. None where the model is no detector, or its normal calibration scores are not
+        known.
         """
         normals, point = self.calibration.normals, self.facts.operating_point
         if self.facts.job != "detect" or not len(normals):
             return None
         is_known = point is not None and point.promise == "known groups"
         promise: Promised = "known-groups" if is_known else "new-groups"
-        return PValues.of(normals, self.calibration.normal_groups, promise)
+        groups, products = self.calibration.normal_groups, self.calibration.products
+        if products is not None:
+            names = products[~self.calibration.is_anomalous]
+            return ProductPValues.of(normals, names, groups, promise)
+        return PValues.of(normals, groups, promise)
+
+    def p_of(self, scores: Any, products: Any) -> NDArray[np.float64]:
+        """The p-value of each score, by product where there are products; NaN where it has none."""
+        if self.p_values is None:
+            return np.full(len(scores), np.nan)
+        if isinstance(self.p_values, PValues):
+            return self.p_values(scores)
+        return self.p_values(scores, products)
 
     @property
     def twin(self) -> str | None:
@@ -162,8 +199,21 @@ class JudgedModel:
         return self.output_size or self.facts.size
 
     def scores(self, images: ImageSet) -> Floats:
-        """Scores, (n_images,): higher = more anomalous."""
+        """Scores, (n_images,): higher = more anomalous; on their common scale where there are
+        products.
+        """
+        return self.aligned(self.own_scores(images), images)
+
+    def own_scores(self, images: ImageSet) -> Floats:
+        """Scores as the engine gives them, (n_images,)."""
         return score_with(self.engine, images).score
+
+    def aligned(self, scores: Floats, images: ImageSet) -> Floats:
+        """The scores of `images` on the common scale of products, where there are any."""
+        if self.facts.products is None:
+            return scores
+        names = [None] * len(images) if images.products is None else images.products
+        return self.facts.products.aligned(scores, names)
 
     def prepare(self, images: ImageSet, size: tuple[int, int] | None = None) -> Floats:
         """Images as the network sees them, or at another `size`: float32 (n_images, height, width,
@@ -189,7 +239,11 @@ def model_of_card(card: Card, engine: Engine) -> JudgedModel:
         facts=card,
         engine=engine,
         calibration=Calibration(
-            scores, flags, looks=card.calibration_images, groups=card.group_numbers
+            scores,
+            flags,
+            looks=card.calibration_images,
+            groups=card.group_numbers,
+            products=card.product_names,
         ),
         keep_aspect=card.aspect == "keep",
     )

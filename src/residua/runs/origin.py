@@ -10,8 +10,10 @@ import uuid
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from residua.engines.interface import ModelFacts
 from residua.errors import SourceError
 from residua.images import Grouping, ImageSet, load_images
+from residua.images.products import OfModel
 from residua.images.reading import Reading
 from residua.images.stores import is_url
 from residua.records import Assumption
@@ -69,7 +71,8 @@ class Origin:
     ``made_here`` tells a run of this machine from one that was sent. ``separator`` stands between
     labels of which several may hold at once; ``targets`` is the source of what a model should
     give, where that is not its input. ``groups`` is how images were grouped; as a text, what the
-    user tells, which has to hold of any source.
+    user tells, which has to hold of any source. So does ``product``, which says which product an
+    image shows, unless it is the run's own: an `OfModel`.
     """
 
     source: str
@@ -80,6 +83,7 @@ class Origin:
     follow_links: bool = False
     root: str | None = None
     groups: str | Grouping | None = None
+    product: str | None = None
     working_folder: str = ""
     made_here: str = ""
     separator: str | None = None
@@ -90,6 +94,16 @@ class Origin:
     def grouped_by(self, told: str | None) -> Origin:
         """The same source, its images grouped as the user tells; else as they were."""
         return self if told is None else replace(self, groups=told)
+
+    def of_products(self, told: str | None) -> Origin:
+        """The same source, its products as the user tells; else as they were."""
+        return self if told is None else replace(self, product=told)
+
+    def for_model(self, facts: ModelFacts) -> Origin:
+        """The same source, its products by the rule of the model where nobody told another."""
+        if facts.products is None or self.product is not None:
+            return self
+        return replace(self, product=OfModel(facts.products.rule))
 
     def located(self, *, named: bool = False) -> str:
         """The source as it was found when the run was made; see `find_run_source`."""
@@ -138,6 +152,7 @@ class Origin:
             follow_links=self.follow_links,
             root=self.root,
             groups=self.groups.to_repeat if isinstance(self.groups, Grouping) else self.groups,
+            product=None if self.product is None else str(self.product),
         )
 
     def load_other(
@@ -161,4 +176,5 @@ class Origin:
             reading=self.reading,
             follow_links=self.follow_links,
             groups=self.groups,
+            product=self.product,
         )

@@ -4,6 +4,7 @@ source.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,6 +16,7 @@ from residua._text import count
 from residua.errors import BundleError, InputError, LabelError, SourceError
 from residua.findings import (
     Checks,
+    find_products_not_judged,
     find_source_changed,
     find_torn_groups,
     find_unreadable_files,
@@ -84,18 +86,47 @@ class RunImages:
                 f"{self.origin.source}: there must be test images. Got none. Name a SOURCE to"
                 " evaluate on."
             )
+        kept, of_products = self._decided(test)
         in_train = self._is_fitted(source, parts)
-        judged = self._judged(test, "test", source[np.flatnonzero(in_train)])
-        is_test, fitted = parts == "test", np.flatnonzero(in_train)
-        by_name = _groups_in_source(source, np.flatnonzero(is_test), fitted)
+        judged = self._judged(test[kept], "test", source[np.flatnonzero(in_train)])
+        is_test, fitted = np.flatnonzero(parts == "test")[kept], np.flatnonzero(in_train)
+        by_name = _groups_in_source(source, is_test, fitted)
         judged = replace(judged, suspected=by_name or judged.suspected)
         used = np.where(in_train | (parts == TAUGHT), "train", parts)
         judged = replace(
             judged,
-            findings=(*self._source_findings(source, test, used), *judged.findings),
+            findings=(
+                *of_products,
+                *self._source_findings(source, test, used),
+                *judged.findings,
+            ),
             calibration=source[np.flatnonzero(parts == "calibration")],
         )
         return _with_unread(judged, self._unread_test(source))
+
+    def _decided(self, images: ImageSet) -> tuple[NDArray[np.int64], list[Finding]]:
+        """The rows of images whose product has a threshold, all where there are no products, and
+        what there is to say of the others.
+        """
+        products, n = self.model.facts.products, len(images)
+        if products is None:
+            return np.arange(n), []
+        names = [None] * n if images.products is None else images.products.tolist()
+        why = {name: products.why_not(name) for name in dict.fromkeys(names)}
+        kept = np.array([row for row in range(n) if why[names[row]] is None], np.int64)
+        if not len(kept):
+            raise InputError(
+                f"{images.source}: some image must show a product that the model has a threshold"
+                f" for. Got {count(n, 'image')}: {why[names[0]]}. Name the column or folder of"
+                " products with --product, or --product =NAME where all are of one."
+            )
+        there = {names[row] for row in kept.tolist()}
+        found = find_products_not_judged(
+            dict(Counter(reason for name in names if (reason := why[name]) is not None)),
+            [one for one in products.names if not (products.why_not(one) or one in there)],
+            n,
+        )
+        return kept, [] if found is None else [found]
 
     def _unread_test(self, source: ImageSet) -> list[Quarantined]:
         """Test images of the run that could be read when it was made, and cannot be now."""
@@ -117,7 +148,10 @@ class RunImages:
             self.watcher.note(
                 f"the source the model was fitted on {why}, so there are no baselines"
             )
-        judged = self._judged(images.test if part == "test" else images, part, fitted_on)
+        images = images.test if part == "test" else images
+        kept, of_products = self._decided(images)
+        judged = self._judged(images[kept], part, fitted_on)
+        judged = replace(judged, findings=(*of_products, *judged.findings))
         unread = [one for one in images.quarantined if not one.is_mask]
         return _with_unread(judged, unread)
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from residua.images import Grouping
+from residua.images.products import OfModel
 from residua.images.reading import Reading
 from residua.records import Assumption
 from residua.runs.origin import Origin
@@ -61,6 +62,7 @@ class RunState(BaseModel):
             follow_links=options.follow_links,
             root=options.root,
             groups=self.grouping or options.groups,
+            product=None if (told := getattr(options, "product", None)) is None else OfModel(told),
             working_folder=self.working_folder,
             made_here=self.made_here,
             separator=getattr(options, "separator", None),

@@ -47,6 +47,7 @@ def score_run(
     engine: str = REFERENCE,
     bits: int | None = None,
     groups: str | None = None,
+    product: str | None = None,
     root: str | Path | None = None,
     watcher: Watcher | None = None,
     workers: Workers | None = None,
@@ -73,7 +74,9 @@ def score_run(
     those the source is read again, keeping up to `memory_megabytes` of pixels. Another `engine`
     than the reference brings its own threshold. `bits` are those of images whose scale is not that
     of the training images. `groups` say which images belong together, as in `load_images`; left
-    out, as in the run: where they are known, they stand in a column ``group``. The paths of another
+    out, as in the run: where they are known, they stand in a column ``group``. `product` says which
+    product an image shows, as in `load_images`; the columns ``product`` and ``undecided`` then hold
+    it, and why nothing is decided about an image. The paths of another
     manifest than the run's are relative to `root`, else to itself. Texts in CSV that a
     spreadsheet would take for a formula begin with an apostrophe, unless `raw_cells`. A `policy`
     for batches, such as ``fdr<=0.05``, decides in place of the run's threshold: about all images of
@@ -94,7 +97,8 @@ def score_run(
     watcher = watcher or Watcher()
     parts = ChunkFiles(Path(out))
     folder = open_run(run)
-    origin, model = folder.origin().grouped_by(groups), folder.model(engine, watcher)
+    origin = folder.origin().grouped_by(groups).of_products(product)
+    model = folder.model(engine, watcher)
     shards, task = make_task(folder, origin, model, source, bits=bits, root=root)
     task = replace(task, raw_cells=raw_cells)
     if policy is not None:
@@ -113,6 +117,7 @@ def score_run(
         "engine": None if engine == REFERENCE else model.engine.name,
         "bits": bits,
         "groups": groups,
+        "product": product,
         "policy": None if task.policy is None else str(task.policy),
     }
     begun_with = {
@@ -130,7 +135,7 @@ def score_run(
 
 
 def _drift(model: JudgedModel, out: Path, n_images: int) -> Finding | None:
-    if model.threshold is None:
+    if model.threshold is None or model.facts.products is not None:
         return None
     scores = sample_scores(out, n_images)
     return find_drift(
@@ -155,6 +160,7 @@ def make_task(
     the model's.
     """
     own, facts = origin.is_own(source), model.facts
+    origin = origin.for_model(facts)
     root = origin.root if root is None and own else root
     options = Options(
         root=None if root is None else Path(root),
@@ -162,11 +168,12 @@ def make_task(
         of_model=bits is None,
         follow_links=origin.follow_links,
         group_column=column_of(origin.groups),
+        product_column=None if facts.products is None else origin.product,
     )
     shards = list_shards(origin.located(named=True) if own else source, options)
     task = ScoringTask(
         facts.channels,
-        model.threshold,
+        None if facts.products is not None else model.threshold,
         options,
         _recorded_parts(folder, origin) if own else None,
         only_test=only_test,
@@ -174,6 +181,8 @@ def make_task(
         says_kinds=facts.kinds is not None,
         multilabel=facts.multilabel,
         reference=model.p_values,
+        products=facts.products,
+        product_rule=origin.product if facts.products is not None else None,
     )
     if len(shards.pieces):
         task = check_first(task, shards.pieces[0], source, origin.groups)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from residua.errors import InputError, LabelError, ResiduaError
 from residua.images import ImageSet
@@ -16,6 +17,8 @@ from residua.runs.progress import Watcher
 from residua.runs.run_folder import Run
 from residua.thresholds.calibration import Promised
 from residua.thresholds.defaults import choose_operating_point
+from residua.thresholds.product_choice import choose_products
+from residua.thresholds.products import common_point
 
 
 def change_threshold(
@@ -26,6 +29,7 @@ def change_threshold(
     confidence: float = 0.95,
     bits: int | None = None,
     groups: str | None = None,
+    product: str | None = None,
     promise: Promised | None = None,
     contamination: float | None = None,
     watcher: Watcher | None = None,
@@ -34,13 +38,15 @@ def change_threshold(
 
     It comes from the calibration scores that the run stores, or from another `source`: its
     calibration part if it is divided into parts, else all of it; `groups` say which of its images
-    belong together, as in `load_images`. Images of another source that the model was fitted on are
+    belong together, as in `load_images`, and `product` which product each shows: products without
+    an image there keep their threshold. Images of another source that the model was fitted on are
     left out, near-duplicates of them too. A `contamination` of None is that of the threshold
     before. Nothing else of the model changes. The stored evaluation is judged again at the new
     threshold, from its scores; where it cannot be, `watcher` is told.
     """
     folder = open_run(run)
-    origin, model = folder.origin().grouped_by(groups), folder.model()
+    model = folder.model()
+    origin = folder.origin().grouped_by(groups).of_products(product).for_model(model.facts)
     if model.facts.job != "detect":
         raise InputError(
             f"threshold: the run must be a detector. Got the job {model.facts.job}. Fit with --job"
@@ -51,14 +57,15 @@ def change_threshold(
         # What was corrected there has taught the model: the run stores scores as if it had not.
         source = None
     scores, is_anomalous, numbers = known.scores, known.is_anomalous, known.groups
+    names = known.products
     if source is not None:
         images = RunImages(folder, origin, model, watcher or Watcher())
         chosen = images.calibration(source, bits)
         if not origin.is_own(source):
             chosen = images.unseen(chosen)
             _tell_assumed(folder, chosen, watcher or Watcher())
-        scores, is_anomalous = model.scores(chosen), chosen.presumed_anomalous
-        numbers = chosen.group_codes
+        scores, is_anomalous = model.own_scores(chosen), chosen.presumed_anomalous
+        numbers, names = chosen.group_codes, chosen.products
     elif not len(scores):
         raise LabelError(
             f"{run}: the run must hold calibration scores. It holds none. Name a SOURCE of"
@@ -73,18 +80,34 @@ def change_threshold(
     before = model.facts.operating_point
     if contamination is None and before is not None:
         contamination = before.contamination
-    point = choose_operating_point(
-        scores,
-        is_anomalous,
-        policy,
-        confidence=confidence,
-        groups=numbers,
-        promise=promise,
-        contamination=contamination,
-    )
+    asked: dict[str, Any] = {
+        "confidence": confidence,
+        "groups": numbers,
+        "promise": promise,
+        "contamination": contamination,
+    }
+    before_by_product, products = model.facts.products, None
+    if before_by_product is None:
+        point = choose_operating_point(scores, is_anomalous, policy, **asked)
+    elif names is None:
+        raise InputError(
+            "threshold: images of a run with products must name theirs. Got images without. Name"
+            " the column or folder of products with --product."
+        )
+    else:
+        products = choose_products(
+            scores,
+            is_anomalous,
+            names,
+            policy,
+            rule=before_by_product.rule,
+            before=before_by_product,
+            **asked,
+        )
+        point = common_point(products, scores, is_anomalous, names, numbers)
     watcher = watcher or Watcher()
     with folder.locked():
-        folder.store(point)
+        folder.store(point, *([] if products is None else [products]))
         keep_chosen_on(folder, point, hashes)
         _judge_again(folder, point, watcher)
     return point

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from residua.runs.model import JudgedModel
     from residua.runs.origin import Origin
     from residua.runs.run_state import RunState
+    from residua.thresholds.products import Products
 
 
 class TrainedRun(Run):
@@ -112,11 +113,13 @@ class TrainedRun(Run):
         check_fresh(card, self.bundle)
         return ModelMark(card.operating_point, mark.weights)
 
-    def store(self, point: OperatingPoint) -> None:
-        """Give the bundle another operating point."""
+    def store(self, point: OperatingPoint, products: Products | None = None) -> None:
+        """Give the bundle another operating point, or another one for each product."""
         from residua.training.bundle import load_bundle, save_operating_point
 
-        save_operating_point(load_bundle(self.bundle).with_operating_point(point), self.bundle)
+        save_operating_point(
+            load_bundle(self.bundle).with_operating_point(point, products), self.bundle
+        )
 
     def summary(self) -> dict[str, Any]:
         """`run.json`, and the facts of the bundle if it is finished."""

@@ -89,6 +89,7 @@ class ImageScore(Record):
     """One image's score, decision and findings; higher scores are more anomalous."""
 
     score: float | None = Field(description="null where the network's result is no finite number")
+    product: str | None = Field(description="as the request names it; null where it names none")
     threshold: float | None
     anomalous: bool | None = Field(
         description="score > threshold; null where there is no threshold"
@@ -155,6 +156,9 @@ class ModelFacts(Record):
     threshold: float | None
     policy: str | None
     how: str | None
+    products: dict[str, float | None] | None = Field(
+        description="the threshold of each product, where each has its own; null where it has none"
+    )
     calibration: Histogram | None
     formats: list[str]
     limits: dict[str, Any]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -44,6 +45,11 @@ from residua.server.uploads import BINARY, FORM
 
 _MOST_NAMED = 60
 _BINARY_SCHEMA = {"type": "string", "format": "binary"}
+
+
+Product = Annotated[
+    str | None, Query(description="The product that is shown, where each has its own threshold.")
+]
 
 
 def build_app(
@@ -144,8 +150,8 @@ async def _refuse_unknown(request: Request) -> None:
 def _add_scoring(routes: APIRouter, service: Service) -> None:
     model = service.model
 
-    def with_pictures(sight: Sight, scored: ImageResult) -> ImageScore:
-        return model.answer(sight, scored).model_copy(
+    def with_pictures(sight: Sight, scored: ImageResult, product: str | None = None) -> ImageScore:
+        return model.answer(sight, scored, product).model_copy(
             update={"pictures": pictures_of(sight.pixels, scored, model.ceiling)}
         )
 
@@ -161,8 +167,10 @@ def _add_scoring(routes: APIRouter, service: Service) -> None:
         pictures: Annotated[
             bool, Query(description="Also answer with pictures, for a page.")
         ] = False,
+        product: Product = None,
     ) -> ImageScore:
-        finish = with_pictures if pictures else model.answer
+        model.check_product(product)
+        finish = partial(with_pictures if pictures else model.answer, product=product)
         return _only(await service.judge(request, finish, pictures=pictures, most=1))
 
     @routes.post(
@@ -177,10 +185,13 @@ def _add_scoring(routes: APIRouter, service: Service) -> None:
         style: Annotated[
             Style, Query(description="Colours over the image, colours alone, or 16-bit grey.")
         ] = "overlay",
+        product: Product = None,
     ) -> Response:
+        model.check_product(product)
+
         def draw(sight: Sight, scored: ImageResult) -> Response:
             png, scale = map_png(sight.pixels, scored, style, model.ceiling)
-            told = model.answer(sight, scored)
+            told = model.answer(sight, scored, product)
             headers = {
                 "Residua-Score": json.dumps(told.score),
                 "Residua-Anomalous": json.dumps(told.anomalous),
@@ -196,8 +207,10 @@ def _add_scoring(routes: APIRouter, service: Service) -> None:
         responses=_PROBLEMS,
         openapi_extra=_body("images"),
     )
-    async def score_batch(request: Request) -> BatchScores:
-        told = await service.judge(request, model.answer, pictures=False, only_form=True)
+    async def score_batch(request: Request, product: Product = None) -> BatchScores:
+        model.check_product(product)
+        finish = partial(model.answer, product=product)
+        told = await service.judge(request, finish, pictures=False, only_form=True)
         images = [
             BatchItem(
                 index=index,

@@ -6,7 +6,7 @@ An engine, the threshold, the calibration scores, and words.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -63,8 +63,14 @@ class ServedModel:
     ) -> None:
         self.name, self.facts, self.engine = name, model.facts, model.engine
         self.ceiling, self.only_eight_bits, self.notice = ceiling, only_eight_bits, notice
-        self.p_values = model.p_values
+        self.p_of = model.p_of
         self.looks, self.normals = model.calibration.looks, np.sort(model.calibration.normals)
+        calibration = model.calibration
+        self.normals_of: dict[str | None, NDArray[Any]] = {}
+        if (shown := calibration.products) is not None:
+            good = shown[~calibration.is_anomalous]
+            for one in dict.fromkeys(good.tolist()):
+                self.normals_of[one] = np.sort(calibration.normals[good == one])
 
     def read(self, data: bytes, limits: Limits) -> Sight:
         """Decode an upload, in the room where every image of residua is decoded.
@@ -102,16 +108,32 @@ class ServedModel:
         """An image of the network's size, to be scored before the first real one."""
         return np.full((*self.facts.size, self.facts.channels), 128, np.uint8)
 
-    def answer(self, sight: Sight, scored: ImageResult) -> ImageScore:
+    def check_product(self, product: str | None) -> None:
+        """Refuse a product that the model does not know."""
+        known = () if self.facts.products is None else self.facts.products.names
+        if product is not None and product not in known:
+            says = f"It knows {', '.join(known)}." if known else "It knows none: leave it out."
+            raise RefusedError(
+                422, "unknown-product", f"The model does not know the product {product!r}. {says}"
+            )
+
+    def answer(self, sight: Sight, scored: ImageResult, product: str | None = None) -> ImageScore:
         """What the client is told of an image, without pictures."""
         score = _finite(scored.score)
         point = self.facts.operating_point if self.facts.job == "detect" else None
+        level = None if point is None else point.threshold
+        normals, why = self.normals, None
+        if (products := self.facts.products) is not None:
+            level, why = products.threshold_of(product), products.why_not(product)
+            flag = products.flags(np.array([scored.score]), [product])[0]
+            scored, point = replace(scored, anomalous=flag is True), point if why is None else None
+            normals = self.normals_of.get(product, normals[:0])
         anomalous = None if point is None or np.isnan(scored.score) else scored.anomalous
         rank = None
-        if score is not None and len(self.normals):
+        if score is not None and len(normals):
             rank = Rank(
-                n_normals=len(self.normals),
-                n_below=int(np.searchsorted(self.normals, scored.score, side="left")),
+                n_normals=len(normals),
+                n_below=int(np.searchsorted(normals, scored.score, side="left")),
             )
         chances = self._chances(scored)
         of_classes = None if self.facts.classes is None else chances
@@ -119,16 +141,15 @@ class ServedModel:
         kind = self._kind(scored) if anomalous else None
         return ImageScore(
             score=score,
-            threshold=None if point is None else point.threshold,
+            product=product,
+            threshold=level,
             anomalous=anomalous,
-            p_value=(
-                None
-                if score is None or self.p_values is None
-                else float(self.p_values(scored.score))
-            ),
+            p_value=None if score is None else self._p_value(scored.score, product),
             policy=None if point is None else point.policy,
-            decision=(
-                _words(score, None if point is None else point.threshold, anomalous, rank)
+            decision=f"Not judged: {why}."
+            if why is not None
+            else (
+                _words(score, level, anomalous, rank)
                 + ("" if kind is None or chances is None else f" {_kind_words(chances, kind)}")
                 if of_classes is None or predicted is None
                 else _class_words(of_classes, predicted)
@@ -144,6 +165,9 @@ class ServedModel:
             image=sight.facts,
             pictures=None,
         )
+
+    def _p_value(self, score: np.float32, product: str | None) -> float | None:
+        return _finite(self.p_of(np.array([score]), [product])[0])
 
     def _chances(self, scored: ImageResult) -> list[tuple[str, np.float32]] | None:
         if scored.probabilities is None or self.facts.columns is None:
@@ -188,9 +212,12 @@ class ServedModel:
             width=facts.size[1],
             channels=facts.channels,
             normal=None if facts.normal is None else list(facts.normal),
-            threshold=None if point is None else point.threshold,
+            threshold=None if point is None or facts.products is not None else point.threshold,
             policy=None if point is None else point.policy,
             how=None if point is None else point.how,
+            products=None
+            if facts.products is None
+            else {one: facts.products.threshold_of(one) for one in facts.products.names},
             classes=None if facts.classes is None else list(map(str, facts.classes)),
             kinds=None if facts.kinds is None else list(facts.kinds),
             calibration=self._histogram(),

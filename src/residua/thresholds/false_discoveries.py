@@ -4,28 +4,53 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from residua.errors import PolicyError
 from residua.thresholds.calibration import Calibration, percent
-from residua.thresholds.conformal import PValues
 from residua.thresholds.policy import Choice, NumberPolicy
+
+
+class Reference(Protocol):
+    """What makes p-values of scores, of all images or by product."""
+
+    @property
+    def n_units(self) -> int:
+        """Calibration images, or groups of them."""
+
+    @property
+    def smallest(self) -> float:
+        """No p-value is smaller."""
+
+    @property
+    def by_groups(self) -> bool:
+        """Whether groups count, and not images."""
+
+    def threshold_of(self, p_value: float) -> float | None:
+        """The score above which p-values are at most this.
+
+        None where that is another one for each product.
+        """
 
 
 @dataclass(frozen=True)
 class BatchDecision:
     """What a policy decides about a batch: which images it flags, and in what words.
 
-    An image is flagged if its score is greater than ``threshold``, which is the batch's own.
+    An image is flagged if its score is greater than ``threshold``, which is the batch's own: if its
+    p-value is at most ``p_value``. Among products that is another threshold for each, and
+    ``threshold`` is None.
     """
 
     policy: str
-    threshold: float
+    threshold: float | None
     n_images: int
     n_flagged: int
     how: str
+    p_value: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -57,7 +82,7 @@ class FalseDiscoveries(NumberPolicy):
             " precision>=0.9."
         )
 
-    def check(self, reference: PValues | None, where: str) -> PValues:
+    def check(self, reference: Reference | None, where: str) -> Reference:
         """`reference`, or `PolicyError` where its images are too few to flag anything."""
         needed = math.ceil(1 / self.rate - 1 - 1e-9)
         n = 0 if reference is None else reference.n_units
@@ -70,13 +95,13 @@ class FalseDiscoveries(NumberPolicy):
         return reference
 
     def decide(
-        self, reference: PValues, p_values: NDArray[np.float64], n_images: int | None = None
+        self, reference: Reference, p_values: NDArray[np.float64], n_images: int | None = None
     ) -> BatchDecision:
         """Which images of a batch are flagged.
 
         Parameters
         ----------
-        reference : PValues
+        reference : PValues or ProductPValues
         p_values : float array, (n,)
             NaN where an image has no score; it is not counted.
         n_images : int, optional
@@ -87,12 +112,12 @@ class FalseDiscoveries(NumberPolicy):
         allowed = self.rate * np.arange(1, len(found) + 1) / max(n, 1)
         within = np.flatnonzero(found <= allowed + 1e-12)
         n_flagged = int(within[-1]) + 1 if len(within) else 0
-        threshold = reference.threshold_of(found[n_flagged - 1]) if n_flagged else float("inf")
-        return BatchDecision(
-            str(self), threshold, n, n_flagged, self.words(reference, n, n_flagged)
-        )
+        most = float(found[n_flagged - 1]) if n_flagged else 0.0
+        threshold = reference.threshold_of(most)
+        words = self.words(reference, n, n_flagged)
+        return BatchDecision(str(self), threshold, n, n_flagged, words, most)
 
-    def words(self, reference: PValues, n_images: int, n_flagged: int) -> str:
+    def words(self, reference: Reference, n_images: int, n_flagged: int) -> str:
         """What was decided and what is promised, in whole sentences."""
         units = "groups of calibration images" if reference.by_groups else "calibration images"
         least = math.ceil(n_images * reference.smallest / self.rate - 1e-9)

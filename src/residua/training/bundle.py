@@ -39,6 +39,8 @@ from residua.engines.tiled import TiledEngine, whole
 from residua.errors import BundleError, InputError, OutputError
 from residua.images import ImageSet
 from residua.records import OperatingPoint
+from residua.thresholds.product_choice import choose_again
+from residua.thresholds.products import Products, common_point
 from residua.training.networks import ImageShape
 from residua.training.networks.backbones import register_stored
 from residua.training.recipes import Recipe, make_recipe
@@ -112,6 +114,8 @@ class Bundle:
     """A trained model with its preprocessing, its threshold and its calibration scores.
 
     ``calibration_groups`` are numbers, one an image; None where nobody named groups.
+    ``calibration_products`` are the products' places among those of the config, -1 where an image
+    has none of them.
     """
 
     config: BundleConfig
@@ -121,17 +125,33 @@ class Bundle:
         default_factory=lambda: np.zeros(0, np.bool_)
     )
     calibration_groups: NDArray[np.int64] | None = None
+    calibration_products: NDArray[np.int64] | None = None
 
     def noting(self, **facts: Any) -> Bundle:
         """The same model with `facts` in the record of its training."""
         training = self.config.training.model_copy(update=facts)
         return replace(self, config=self.config.model_copy(update={"training": training}))
 
-    def with_operating_point(self, point: OperatingPoint) -> Bundle:
-        """The same model under another threshold."""
-        config = self.config.model_copy(update={"operating_point": point})
+    def with_operating_point(
+        self, point: OperatingPoint, products: Products | None = None
+    ) -> Bundle:
+        """The same model under another threshold, or another one for each of its products."""
+        config = self.config.model_copy(update={"operating_point": point, "products": products})
         _set_threshold(self.graph, config)
         return replace(self, config=config)
+
+
+def with_policy(
+    bundle: Bundle, policy: str | None, confidence: float, contamination: float | None
+) -> Bundle:
+    """A bundle with products under another policy, on its own calibration scores."""
+    products, places = bundle.config.products, bundle.calibration_products
+    assert products is not None and places is not None
+    asked = {"policy": policy, "confidence": confidence, "contamination": contamination}
+    known = (bundle.calibration_scores, bundle.calibration_is_anomalous, products.at(places))
+    made = choose_again(products.model_copy(update=asked), *known, bundle.calibration_groups)
+    point = common_point(made, *known, bundle.calibration_groups)
+    return bundle.with_operating_point(point, made)
 
 
 def build_recipe(config: BundleConfig) -> Recipe:
@@ -186,8 +206,9 @@ def save_bundle(bundle: Bundle, folder: str | Path) -> Path:
             bundle.calibration_scores.astype(np.float32)
         )
         tensors["calibration.is_anomalous"] = torch.from_numpy(bundle.calibration_is_anomalous)
-        if bundle.calibration_groups is not None:
-            tensors["calibration.groups"] = torch.from_numpy(bundle.calibration_groups)
+        for name in ("groups", "products"):
+            if (numbers := getattr(bundle, f"calibration_{name}")) is not None:
+                tensors[f"calibration.{name}"] = torch.from_numpy(numbers)
         save_file(tensors, fresh / _WEIGHTS_NAME)
         make_readable(fresh / _WEIGHTS_NAME)  # safetensors writes for the owner alone
         with open(fresh / _WEIGHTS_NAME, "rb") as file:
@@ -226,7 +247,10 @@ def load_bundle(folder: str | Path) -> Bundle:
         tensors = load_file(folder / _WEIGHTS_NAME)
         scores = tensors.pop("calibration.scores").numpy()
         is_anomalous = tensors.pop("calibration.is_anomalous").numpy()
-        groups = tensors.pop("calibration.groups", None)
+        groups, products = (
+            None if (numbers := tensors.pop(name, None)) is None else numbers.numpy()
+            for name in ("calibration.groups", "calibration.products")
+        )
         register_stored(config.recipe_options.get("backbone"), tensors)
         recipe = _recipe_of(config, folder)
         shape = ImageShape(config.size[0], config.size[1], config.channels)
@@ -252,8 +276,7 @@ def load_bundle(folder: str | Path) -> Bundle:
             " copy."
         ) from error
     _set_threshold(graph, config)
-    numbers = None if groups is None else groups.numpy()
-    return Bundle(config, graph.eval(), scores, is_anomalous, numbers)
+    return Bundle(config, graph.eval(), scores, is_anomalous, groups, products)
 
 
 def score_set(bundle: Bundle, images: ImageSet, **wanted: Any) -> Scores:
@@ -335,8 +358,7 @@ def _check_extent(recipe: Recipe, shape: ImageShape, n_stored: int) -> None:
 
 
 def _set_threshold(graph: InferenceGraph, config: BundleConfig) -> None:
-    point = config.operating_point
-    graph.threshold.fill_(point.threshold if point is not None else float("inf"))
+    graph.threshold.fill_(config.threshold)
 
 
 def _take_shapes(graph: InferenceGraph, tensors: dict[str, torch.Tensor]) -> None:

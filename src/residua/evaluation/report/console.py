@@ -15,7 +15,7 @@ from residua._text import count, terminal
 from residua.evaluation import per_day
 from residua.evaluation.compression import compression_sentence
 from residua.evaluation.evidence import Evidence
-from residua.evaluation.report import opening, words
+from residua.evaluation.report import opening, products, words
 from residua.evaluation.report.by_kind import header, kind_rows
 from residua.evaluation.report.classes import class_counts, confusion
 from residua.evaluation.report.kinds import ranking_values
@@ -75,6 +75,7 @@ def print_evaluation(
     _print_first(evaluation, evidence, console)
     parts = (
         _by_kind(evaluation, evidence),
+        _by_product(evaluation),
         _decisions(evaluation, evidence),
         _matrix(evaluation, evidence),
         _metrics(evaluation),
@@ -158,6 +159,19 @@ def _by_kind(evaluation: Evaluation, evidence: Evidence | None) -> Table | None:
         column.justify = "right"
     for one in shown:
         table.add_row(Text(one.name), *map(Text, one.cells()[: len(table.columns) - 1]))
+    return table
+
+
+def _by_product(evaluation: Evaluation) -> Table | None:
+    """The products, the least caught first."""
+    rows = products.product_rows(evaluation)
+    if not rows:
+        return None
+    table = _titled(products.summary(evaluation), "Product", "Images", *products.HEADER[3:])
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name, cells in rows:
+        table.add_row(Text(name), Text("+".join(cells[:2])), *map(Text, cells[3:]))
     return table
 
 

@@ -24,6 +24,7 @@ from residua.evaluation.report.gallery import gallery
 from residua.evaluation.report.markup import Html, element, join, render
 from residua.evaluation.report.overview import overview
 from residua.evaluation.report.payload import report_payload
+from residua.evaluation.report.products import by_product
 from residua.evaluation.report.shift import shift_sentences
 from residua.records import Evaluation
 
@@ -246,6 +247,7 @@ def job_html(
         sections.findings(key, evaluation, evidence.figures, int(_FIGURE_BUDGET * share) // n_jobs),
         numbers.metrics(key, evaluation),
         by_kind(key, evaluation, evidence),
+        by_product(key, evaluation),
         interactive.scores(key, evaluation, evidence),
         classes.classes(key, evidence),
         classes.class_curves(key, evidence),

@@ -60,7 +60,10 @@ def read(path: Path, options: Options) -> Listing:
         masks=files.masks(kept),
         own={name: texts(row.cells[place] for row in rows) for name, place in table.own.items()},
         quarantined=files.quarantined,
-        notes=[*files.notes, *_about_own(table.own)],
+        notes=[
+            *files.notes,
+            *_about_own(set(table.own) - {options.group_column, options.product_column}),
+        ],
         assumptions=[*table.assumptions, *files.assumptions, *told],
     )
 
@@ -150,7 +153,7 @@ def _cell(name: str, value: str | Path | None, base: Path, path: Path) -> str:
     return below.as_posix()
 
 
-def _about_own(own: Mapping[str, int]) -> list[str]:
+def _about_own(own: set[str]) -> list[str]:
     """A note on columns that are not read, so that nobody takes them for a label or a split."""
     if not own:
         return []

@@ -48,8 +48,8 @@ class ParquetShard(FileShard):
         labels, groups, splits = table.labels(), table.column("group"), table.column("split")
         n_validation = len(table) if Path(self.file).name.lower().startswith("val") else 0
         parts = [self.part] * len(table) if self.part is not None else None
-        named = options.group_column
-        column = None if named in (None, "group", "label", "split") else table.texts(named)
+        named = {options.group_column, options.product_column} - {None, "group", "label", "split"}
+        own = {name: table.texts(str(name)) for name in sorted(map(str, named))}
         return Listing(
             kind=KIND,
             names=texts(table.names()),
@@ -65,7 +65,7 @@ class ParquetShard(FileShard):
                 if groups and any(groups)
                 else None
             ),
-            own=({} if column is None or named is None else {named: texts(column)}),
+            own={name: texts(column) for name, column in own.items() if column is not None},
             notes=(
                 [f"{count(n_validation, 'validation image')} joined train"]
                 if n_validation and parts is not None

@@ -359,6 +359,11 @@ def check_learns(config: BundleConfig) -> OperatingPoint:
             f"learn: the model must be a detector with a threshold. Got the job {config.job}. Fit"
             " with --job detect."
         )
+    if config.products is not None:
+        raise InputError(
+            "learn: the model must have one threshold. This one has a threshold for each product,"
+            " which learning does not choose anew. Fit again with all images."
+        )
     if config.tiling is not None:
         raise InputError(
             "learn: the model must see an image, or a region of it, as one picture. This one sees"

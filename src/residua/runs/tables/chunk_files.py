@@ -18,6 +18,7 @@ import hashlib
 import io
 import json
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,16 +30,16 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from residua._files import atomic_write, ensure_folder, one_writer, read_json, write_json
 from residua._text import cell, printable
 from residua.errors import InputError, MissingExtraError, OutputError
-from residua.findings import find_unreadable_files
+from residua.findings import find_products_not_judged, find_unreadable_files
 from residua.images.listing import Quarantined
 from residua.images.shards import Block, Shards
 from residua.records import Finding
-from residua.runs.tables.chunks import P_VALUE, Chunk, ScoringTask
+from residua.runs.tables.chunks import P_VALUE, PRODUCT, Chunk, ScoringTask
 from residua.runs.tables.earlier import DIGEST, EarlierScores, Memory, read_earlier, rows_of
 from residua.thresholds.false_discoveries import BatchDecision
 
 _JOURNAL, _EARLIER = "journal.json", "earlier.npz"
-_MADE_BY = ("model", "engine", "bits", "source", "policy")  # another one is refused
+_MADE_BY = ("model", "engine", "bits", "source", "policy", "product")  # another one is refused
 _SCORES_FOLLOW = ("version", "reading")  # another one gives other scores, of the same command
 _KEPT_REASONS = 1000  # files that are named with their reason; the others are counted
 _Count = Annotated[int, Field(ge=0)]
@@ -57,7 +58,8 @@ class ScoreSummary:
     could not be read: they have a row with the reason. ``n_quarantined`` counts them, and masks;
     ``quarantined`` names 1,000 of those. ``n_reused`` images kept the score that they had in the
     file before, and ``n_gone`` of its images are not in the source any more, or have changed.
-    ``decision`` is what a policy for batches decided about all of them.
+    ``decision`` is what a policy for batches decided about all of them. ``undecided`` counts those
+    whose product has no threshold, by the reason.
     """
 
     n_images: int = 0
@@ -70,6 +72,7 @@ class ScoreSummary:
     drift: Finding | None = None
     has_threshold: bool = True
     decision: BatchDecision | None = None
+    undecided: Counter[str] = field(default_factory=Counter)
 
     def add(self, note: dict[str, Any]) -> None:
         """Count a chunk by its note."""
@@ -77,6 +80,7 @@ class ScoreSummary:
         self.n_anomalous += note["anomalous"]
         self.n_unreadable += note["rows"] - note["scored"]
         self.n_reused += note["reused"]
+        self.undecided.update(note["undecided"])
         self.n_quarantined += len(note["quarantined"])
         room = _KEPT_REASONS - len(self.quarantined)
         self.quarantined += [Quarantined(*one) for one in note["quarantined"][:room]]
@@ -92,7 +96,8 @@ class ScoreSummary:
         unread = find_unreadable_files(
             self.unreadable, self.n_images, n_unreadable=self.n_unreadable, judged=True
         )
-        return [one for one in (unread, self.drift) if one is not None]
+        left = find_products_not_judged(self.undecided, (), self.n_images)
+        return [one for one in (unread, left, self.drift) if one is not None]
 
 
 class _Note(BaseModel):
@@ -108,6 +113,7 @@ class _Note(BaseModel):
     anomalous: _Count
     digests: str
     quarantined: list[tuple[str, str]]
+    undecided: dict[str, _Count] = {}
     last: bool
 
     @model_validator(mode="after")
@@ -271,7 +277,7 @@ class ChunkFiles:
         decision: BatchDecision | None = None,
     ) -> bytes:
         """Join all chunks into the file, atomically, and clear up; the hashes of its images."""
-        chunks = [(note, table) for note, table in self._chunks(n_shards) if note["rows"]]
+        chunks = [one for one in self._chunks(n_shards) if one[0]["rows"]]
         digests = b"".join(base64.b64decode(note["digests"]) for note, _ in chunks)
         with atomic_write(self.out) as file:
             join = _join_csv if self.out.suffix == ".csv" else _join_parquet
@@ -315,6 +321,7 @@ def note_of(chunk: Chunk) -> dict[str, Any]:
         "anomalous": chunk.n_anomalous,
         "digests": base64.b64encode(chunk.digests).decode(),
         "quarantined": [list(one) for one in chunk.quarantined],
+        "undecided": chunk.undecided,
         "last": chunk.is_last,
     }
 
@@ -427,9 +434,8 @@ def _join_csv(
     header = io.StringIO(newline="")
     csv.writer(header).writerow(cell(printable(name)) for name in task.columns)
     file.write(header.getvalue().encode())
-    score, threshold, flag = (
-        task.columns.index(name) for name in ("score", "threshold", "anomalous")
-    )
+    score, threshold, flag = map(task.columns.index, ("score", "threshold", "anomalous"))
+    product = 0 if task.products is None else task.columns.index(PRODUCT)
     for table in tables:
         if decision is None:
             file.write(table.read_bytes())
@@ -438,9 +444,10 @@ def _join_csv(
         writer = csv.writer(text)
         for read in rows_of(table, ".csv", has_header=False):
             row = list(read)
-            if row[score]:
-                row[threshold] = _texts([_finite(decision.threshold)])[0]
-                row[flag] = str(bool(np.float32(row[score]) > decision.threshold)).lower()
+            level = task.level_of(decision, row[product] or None if product else None)
+            if row[score] and level is not None:
+                row[threshold] = _texts([_finite(level)])[0]
+                row[flag] = str(bool(np.float32(row[score]) > level)).lower()
             writer.writerow(row)
         file.write(text.getvalue().encode())
 
@@ -463,24 +470,25 @@ def _join_parquet(
     with pq.ParquetWriter(file, schema.with_metadata(told)) as writer:
         for table in tables:
             read = pq.read_table(table).cast(schema)
-            writer.write_table(read if decision is None else _decided(read, decision))
+            writer.write_table(read if decision is None else _decided(read, task, decision))
 
 
-def _decided(table: Any, decision: BatchDecision) -> Any:
+def _decided(table: Any, task: ScoringTask, decision: BatchDecision) -> Any:
     """A table with the threshold and the decisions of its batch."""
     scores, columns = table["score"].to_pylist(), {name: table[name] for name in table.schema.names}
-    level = _finite(decision.threshold)
-    columns["threshold"] = [None if score is None else level for score in scores]
-    columns["anomalous"] = [
-        None if score is None else score > decision.threshold for score in scores
-    ]
+    shown = [None] * len(scores) if task.products is None else table[PRODUCT].to_pylist()
+    pairs = list(zip(scores, shown, strict=True))
+    levels = [None if one is None else task.level_of(decision, name) for one, name in pairs]
+    columns["threshold"] = list(map(_finite, levels))
+    both = zip(scores, levels, strict=True)
+    columns["anomalous"] = [None if level is None else one > level for one, level in both]
     import pyarrow as pa
 
     return pa.table(columns, schema=table.schema)
 
 
-def _finite(value: float) -> float | None:
-    return value if np.isfinite(value) else None
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and np.isfinite(value) else None
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:

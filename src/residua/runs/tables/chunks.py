@@ -9,7 +9,7 @@ the bundle alone, so how the work is cut changes nothing.
 from __future__ import annotations
 
 import hashlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
@@ -29,6 +29,7 @@ from residua.images.groups import DEFAULT, Grouping, group_cells, group_listing
 from residua.images.hashing import pixel_digest
 from residua.images.listing import Listing, Options, Quarantined
 from residua.images.pixels import WORKERS, as_common, decoders
+from residua.images.products import with_products
 from residua.images.reading import ReadingTally, common_type
 from residua.images.shards import Shard
 from residua.images.sources import single_file
@@ -36,7 +37,8 @@ from residua.records import Assumption
 from residua.runs.tables.earlier import DIGEST, EarlierScores
 from residua.runs.tables.part_lookup import PartLookup
 from residua.thresholds import PValues
-from residua.thresholds.false_discoveries import FalseDiscoveries
+from residua.thresholds.false_discoveries import BatchDecision, FalseDiscoveries
+from residua.thresholds.products import ProductPValues, Products
 
 ROWS_A_CHUNK = 4096
 COLUMNS = (
@@ -45,6 +47,8 @@ COLUMNS = (
 )
 """The columns of every table of scores: the last one says why an image has no score."""
 P_VALUE = "p_value"
+PRODUCT, UNDECIDED = "product", "undecided"
+"""Beside them, where there are products: that of the image, and why nothing is decided of it."""
 """Beside them, where normal calibration scores are known."""
 _ERRORS = ("mse", "mae", "ssim")
 _LOOKED_AT = 64  # images of the first shard
@@ -61,7 +65,8 @@ class ScoringTask:
     its name among the scores. ``grouping`` says by what images belong together: their groups stand
     in the column ``group``. ``earlier`` holds scores of images that need not be scored again.
     ``reference`` makes p-values of scores. ``policy`` decides about all images together at the end,
-    where there is no threshold before.
+    where there is no threshold before. ``products`` each have a threshold, and ``product_rule``
+    says which one an image shows.
     """
 
     channels: int
@@ -77,12 +82,16 @@ class ScoringTask:
     own: tuple[tuple[str, str], ...] = ()
     grouping: Grouping | None = None
     earlier: EarlierScores | None = None
-    reference: PValues | None = None
+    reference: PValues | ProductPValues | None = None
     policy: FalseDiscoveries | None = None
+    products: Products | None = None
+    product_rule: str | None = None
 
     def listing(self, shard: Shard) -> Listing:
         """What lies in a shard, its groups among the source's own columns."""
-        found = shard.listing(self.options)
+        found = with_products(
+            shard.listing(self.options), self.product_rule, must_hold=False, where="score"
+        )
         if self.grouping is None:
             return found
         cells = group_cells(found, self.grouping, where="score")
@@ -96,7 +105,9 @@ class ScoringTask:
     @property
     def _made(self) -> tuple[str, ...]:
         of_classes = () if self.classes is None else (self.told, *self._probabilities)
-        return (*COLUMNS, *(() if self.reference is None else (P_VALUE,)), *of_classes)
+        own = () if self.reference is None else (P_VALUE,)
+        of_products = () if self.products is None else (PRODUCT, UNDECIDED)
+        return (*COLUMNS, *own, *of_products, *of_classes)
 
     @property
     def told(self) -> str:
@@ -125,12 +136,21 @@ class ScoringTask:
         taken = {name.lower() for name in self._made}
         own = []
         for name in names:
+            if self.products is not None and name == self.product_rule == PRODUCT:
+                continue
             told = name
             while told.lower() in taken:
                 told = f"{told} (source)"
             taken.add(told.lower())
             own.append((name, told))
         return replace(self, own=tuple(own))
+
+    def level_of(self, decision: BatchDecision, product: str | None) -> float | None:
+        """The threshold of a decision about a batch for an image; None where it has none."""
+        if self.products is None:
+            return decision.threshold
+        assert isinstance(self.reference, ProductPValues)
+        return self.reference.threshold_of(decision.p_value, product)
 
     def no_scores(self, n: int = 0) -> dict[str, Any]:
         """The columns of `n` images that nothing is known of: texts None, numbers NaN."""
@@ -204,6 +224,11 @@ class Chunk:
         )
 
     @property
+    def undecided(self) -> dict[str, int]:
+        """How many scored images nothing is decided of, by the reason."""
+        return dict(Counter(why for why in self.columns.get(UNDECIDED, []) if why is not None))
+
+    @property
     def n_anomalous(self) -> int:
         """Images above the threshold."""
         return sum(flag is True for flag in self.columns["anomalous"])
@@ -251,6 +276,8 @@ def check_first(
         listing = shard.listing(task.options)
     except SourceError:
         return task  # quarantined when its turn comes
+    if task.products is not None:
+        with_products(listing, task.product_rule, where="score")
     grouped = group_listing(listing, groups, where="score")
     grouping = grouped.grouping
     if grouping is not None and grouping.by == "twins":
@@ -285,6 +312,8 @@ def score_rows(engine: Engine, task: ScoringTask, listing: Listing, start: int, 
     splits = splits_of(task, listing, rows)
     wanted = rows if not task.only_test or splits is None else rows[splits == "test"]
     columns = task.no_scores(len(wanted))
+    if task.products is not None and listing.products is not None:
+        columns[PRODUCT] = listing.products[wanted].tolist()
     digests = bytearray(DIGEST * len(wanted))
     quarantined: list[Quarantined] = []
     fresh: list[int] = []
@@ -353,10 +382,20 @@ def _fill(
     """Write what a model says of some images into the columns of all."""
     for name, values in numbers.items():
         columns[name][places] = values
+    shown = [columns[PRODUCT][place] for place in places] if task.products is not None else []
     if task.reference is not None:
-        for place, value in zip(places, task.reference(numbers["score"]).tolist(), strict=True):
+        named = () if isinstance(task.reference, PValues) else (shown,)
+        found = task.reference(numbers["score"], *named)
+        for place, value in zip(places, found.tolist(), strict=True):
             columns[P_VALUE][place] = None if value != value else value  # noqa: PLR0124
-    if task.threshold is not None:
+    if task.products is not None:
+        flags = task.products.flags(numbers["score"], shown)
+        for place, name, flag in zip(places, shown, flags, strict=True):
+            columns[UNDECIDED][place] = task.products.why_not(name)
+            if task.policy is None:
+                columns["threshold"][place] = task.products.threshold_of(name)
+                columns["anomalous"][place] = flag
+    elif task.threshold is not None:
         for place, flag in zip(places, flagged.tolist(), strict=True):
             columns["threshold"][place], columns["anomalous"][place] = task.threshold, flag
     if task.classes is not None:

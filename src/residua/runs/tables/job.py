@@ -105,7 +105,7 @@ def do_job(
             n_shards += 1
             parts.write(n_shards - 1, 0, _table(listed, job), note_of(listed))
         summary = parts.summary(n_shards)
-        summary.has_threshold = task.threshold is not None
+        summary.has_threshold = task.threshold is not None or task.products is not None
         if not summary.n_images:
             parts.discard()
             raise SourceError(_nothing_readable(source, summary))

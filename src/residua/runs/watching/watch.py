@@ -395,6 +395,11 @@ def watch_run(
             f"watch: the run must be a detector with a threshold. Got the job {model.facts.job}."
             " Fit with --job detect."
         )
+    if model.facts.products is not None:
+        raise InputError(
+            "watch: the run must have one threshold. Got one for each product. Score with `residua"
+            " score`, or serve the run and name products with ?product=NAME."
+        )
     rule = None if options.policy is None else batch_policy(options.policy, "watch")
     if rule is not None:
         rule.check(model.p_values, "watch")

@@ -74,6 +74,11 @@ def open_review(
             f" {'none' if model.facts.job == 'detect' else 'another model'}. Fit one with --job"
             " detect, or choose a threshold with `residua threshold`."
         )
+    if model.facts.products is not None:
+        raise InputError(
+            f"{run}: a review takes a detector with one threshold. Got one for each product. Score"
+            " the images with `residua score`, and review them by its column anomalous."
+        )
     place = ensure_folder(Path(run) / "review" if folder is None else folder, where="serve")
     opened = open_run(run)
     origin = opened.origin()

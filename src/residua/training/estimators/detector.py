@@ -30,7 +30,7 @@ from residua.runs.model import JudgedModel
 from residua.runs.progress import Watcher
 from residua.runs.trained_run import TrainedRun
 from residua.thresholds.defaults import choose_operating_point
-from residua.training.bundle import Bundle
+from residua.training.bundle import Bundle, with_policy
 from residua.training.estimators.anomaly_labels import read_anomalies
 from residua.training.estimators.base import ImageEstimator, check_told
 from residua.training.estimators.scorers import warn_of_scorer
@@ -205,15 +205,21 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
         (n_images,).
         """
         warn_of_scorer(self._seen_labels, "decision_function")
-        scores = self.anomaly_scores(X)  # says so where there is no fit yet
+        scores = self._on_one_scale(X)  # says so where there is no fit yet
         return np.float32(self.operating_point_.threshold) - scores
 
     def predict(self, X: Any) -> NDArray[np.int64]:
         """+1 for normal and -1 for anomalous images (score > threshold, strictly), int
         (n_images,).
+
+        Raises
+        ------
+        InputError
+            If the detector has a threshold for each product, and none for that of an image.
         """
         warn_of_scorer(self._seen_labels, "predict")
-        return np.where(self._scored(X).anomalous, -1, 1)
+        scores = self._on_one_scale(X)
+        return np.where(scores > np.float32(self.operating_point_.threshold), -1, 1)
 
     def fit_predict(self, X: Any, y: Any = None, **fit: Any) -> NDArray[np.int64]:
         """`fit`, and then `predict` of the same images, int (n_images,).
@@ -226,9 +232,8 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
         """How often a normal image scores at least so high, (n_images,) in (0, 1]; small =
         anomalous. See `residua.thresholds.conformal_p_values`.
         """
-        scores, reference = self.anomaly_scores(X), model_of_bundle(self._fitted()).p_values
-        assert reference is not None  # fit holds out normal images
-        return reference(scores)
+        scores, model = self.anomaly_scores(X), model_of_bundle(self._fitted())
+        return model.p_of(scores, None if model.facts.products is None else self._products_of(X))
 
     def score(self, X: Any, y: Any = None) -> float:
         """ROC AUC of the anomaly scores over the labelled images, in [0, 1]: higher is better.
@@ -244,13 +249,16 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
                 " ImageSet whose normal labels are named."
             )
         known = images.labelled
-        return roc_auc(images.is_anomalous[known], self.anomaly_scores(images)[known])
+        return roc_auc(images.is_anomalous[known], self._on_one_scale(images)[known])
 
     def choose_threshold(self, policy: str, *, confidence: float = 0.95) -> OperatingPoint:
         """Choose another operating point from the calibration scores of `fit`; the detector uses it
         from here on.
         """
         bundle = self._fitted()
+        if bundle.config.products is not None:
+            self._take(with_policy(bundle, policy, confidence, self.contamination))
+            return self.operating_point_
         point = choose_operating_point(
             bundle.calibration_scores,
             bundle.calibration_is_anomalous,
@@ -371,6 +379,26 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
             return model
         used = np.array(self._learning.pixels, object)
         return replace(model, calibration=replace(model.calibration, elsewhere=used))
+
+    def _products_of(self, X: Any) -> Any:
+        """The product of each image; None where nobody names any."""
+        products = self._read(X).products
+        return [None] * len(X) if products is None else products
+
+    def _on_one_scale(self, X: Any) -> NDArray[np.float32]:
+        """Scores beside the one threshold of the operating point."""
+        scores, products = self.anomaly_scores(X), self._fitted().config.products
+        if products is None:
+            return scores
+        names = self._products_of(X)
+        for row, name in enumerate(names):
+            if (why := products.why_not(name)) is not None:
+                raise InputError(
+                    f"OneClassDetector: each image must show a product that has a threshold. Got"
+                    f" image {row}: {why}. Pass an ImageSet with products, as"
+                    " load_images(..., product=...) gives it, or ask for anomaly_scores."
+                )
+        return products.aligned(scores, names)
 
     def _keep_features(self) -> None:
         """What learning needs of the images of `fit`, as long as they are known."""

@@ -20,6 +20,8 @@ from residua.images import ImageSet
 from residua.images.listing import Progress
 from residua.records import OperatingPoint
 from residua.thresholds.defaults import choose_again
+from residua.thresholds.product_choice import choose_again as choose_products_again
+from residua.thresholds.products import common_point
 from residua.training.bundle import Bundle, graph_engine
 from residua.training.export.onnx_file import (
     Entry,
@@ -133,6 +135,7 @@ def _draft(bundle: Bundle, kind: Kind, weights_sha256: str, entry: Entry) -> Car
             "batch_size": config.batch_size,
             "outputs": describe_outputs(bundle),
             "operating_point": config.operating_point,
+            "products": config.products,
             "reference_threshold": (
                 None if config.operating_point is None else config.operating_point.threshold
             ),
@@ -182,14 +185,29 @@ def _judged(card: Card, compared: ScorePair, verification: Verification, bundle:
         # Corrected images count in calibration as if they had taught nothing.
         scores = scores + (bundle.calibration_scores - compared.reference)
         is_anomalous = bundle.calibration_is_anomalous
+    products, names = card.products, None
+    if products is not None and len(bundle.calibration_scores) == len(scores):
+        assert bundle.calibration_products is not None
+        names = products.at(bundle.calibration_products)
     if point is not None and card.precision != "float32":
-        point = _own_point(point, scores, is_anomalous, bundle)
+        if products is None:
+            point = _own_point(point, scores, is_anomalous, bundle)
+        elif names is not None:
+            groups = bundle.calibration_groups
+            products = choose_products_again(products, scores, is_anomalous, names, groups)
+            point = common_point(products, scores, is_anomalous, names, groups)
     infinite = float("inf")
+    one = point is not None and products is None
     deviation = measure_deviation(
         compared,
-        infinite if card.reference_threshold is None else card.reference_threshold,
-        infinite if point is None else point.threshold,
+        infinite if card.reference_threshold is None or not one else card.reference_threshold,
+        point.threshold if point is not None and one else infinite,
     )
+    if names is not None and products is not None and card.products is not None:
+        before = card.products.flags(compared.reference, names)
+        after = products.flags(compared.engine, names)
+        n_other = sum(was != now for was, now in zip(before, after, strict=True))
+        deviation = deviation.model_copy(update={"different_decisions": n_other})
     price = None
     if card.precision == "float32":
         refuse_if_different(card.engine, compared, deviation)
@@ -199,11 +217,15 @@ def _judged(card: Card, compared: ScorePair, verification: Verification, bundle:
     return card.model_copy(
         update={
             "operating_point": point,
+            "products": products,
             "deviation": deviation,
             "price": price,
             "calibration_scores": tuple(scores.tolist()),
             "calibration_is_anomalous": tuple(is_anomalous.tolist()),
             "calibration_groups": _numbers(verification.images.group_codes),
+            "calibration_products": None
+            if names is None
+            else _numbers(bundle.calibration_products),
         }
     )
 

@@ -176,7 +176,9 @@ def _fit_images(
         model = replace(model, fitted_on=fitted_on, validation=validation)
     facts = {"normal": train.normal, "tiling": tiling, "region": framing.region}
     bundle = with_tile_statistics(_bundle(options, work, model, train, facts), validation)
-    return _fitted(calibrate_scores(bundle, calibration, options), model, calibration, work)
+    return _fitted(
+        calibrate_scores(bundle, calibration, options, train.products), model, calibration, work
+    )
 
 
 def _fit_classifier(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +24,8 @@ from residua.images.summary import looks_of
 from residua.thresholds import pixel_threshold_of
 from residua.thresholds.defaults import choose_operating_point
 from residua.thresholds.pixels import MapPeaks
+from residua.thresholds.product_choice import choose_products
+from residua.thresholds.products import common_point
 from residua.training.bundle import Bundle, score_set
 from residua.training.fitting.options import DetectOptions, RecipeOptions, flag
 from residua.training.fitting.recipe_choice import choose_recipe
@@ -247,7 +250,10 @@ def _train(
 
 
 def calibrate_scores(
-    bundle: Bundle, calibration: ImageSet | None, options: RecipeOptions
+    bundle: Bundle,
+    calibration: ImageSet | None,
+    options: RecipeOptions,
+    trained: NDArray[Any] | None = None,
 ) -> Bundle:
     """The bundle with its calibration scores, and with a detector's operating point."""
     if calibration is None or len(calibration) == 0:
@@ -266,6 +272,8 @@ def calibrate_scores(
     )
     if not isinstance(options, DetectOptions):
         return calibrated
+    if calibration.products is not None:
+        return _with_products(calibrated, calibration, trained, options)
     return calibrated.with_operating_point(
         choose_operating_point(
             scores,
@@ -275,6 +283,29 @@ def calibrate_scores(
             contamination=options.contamination,
         )
     )
+
+
+def _with_products(
+    bundle: Bundle, calibration: ImageSet, trained: NDArray[Any] | None, options: DetectOptions
+) -> Bundle:
+    """The bundle with a threshold for each product."""
+    assert calibration.products is not None
+    names, flags = calibration.products, bundle.calibration_is_anomalous
+    products = choose_products(
+        bundle.calibration_scores,
+        flags,
+        names,
+        options.policy,
+        rule=options.product or "product",
+        groups=bundle.calibration_groups,
+        contamination=options.contamination,
+        trained=() if trained is None else trained.tolist(),
+    )
+    point = common_point(
+        products, bundle.calibration_scores, flags, names, bundle.calibration_groups
+    )
+    places = replace(bundle, calibration_products=products.places(names))
+    return places.with_operating_point(point, products)
 
 
 def keep_best(scorer: nn.Module, images: Images, trim: float) -> NDArray[np.int64]:

@@ -145,13 +145,14 @@ class DetectOptions(RecipeOptions):
 
     ``contamination`` is the share of calibration images that may be hidden anomalies. ``tiles`` are
     tiles along the shorter side of an image, or ``auto``; ``region`` is where to look, read from a
-    file or a mask.
+    file or a mask. ``product`` says which product an image shows, as `load_images` takes it.
     """
 
     job: Literal["detect"] = "detect"
     recipe: str = AUTO
     policy: str | None = None
     contamination: float | None = Field(default=None, ge=0, lt=0.5)
+    product: str | None = None
     tiles: Literal["auto"] | Annotated[int, Field(ge=1, le=64)] | None = None
     region: Region | None = None
 

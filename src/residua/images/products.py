@@ -1,0 +1,105 @@
+"""Which product each image shows: by a column, a folder, a pattern, or one for all."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import PurePosixPath
+from typing import Any
+
+from residua._check import fault
+from residua._labels import group_name
+from residua._text import count, few
+from residua.errors import SourceError
+from residua.images.columns import shared
+from residua.images.groups import FOLDER, SIGNS, check_pattern, matches
+from residua.images.listing import Listing
+from residua.images.sources.split_folders import PART_FOLDERS
+
+_ALL = "="
+
+
+class OfModel(str):
+    """A model's rule for products, which need not hold of another source."""
+
+    __slots__ = ()
+
+
+def product_cells(listing: Listing, told: str, *, where: str = "load_images") -> list[str | None]:
+    """The product of each image of a listing; None where it has none.
+
+    `told` is a column of the source; else ``folder``, the first folder on the way to the image that
+    is neither a part nor its label; a regular expression, of which the first capturing group (or
+    the whole match) in the path is the product; or ``=NAME``, one product for all.
+
+    Raises
+    ------
+    SourceError
+        If there is no such column, or no image has a product.
+    InputError
+        If a pattern is none, is too long, or takes too long.
+
+    Examples
+    --------
+    >>> listing = Listing("folder", ["train/good/lens/1.png", "tile/2.png", "3.png"], [])
+    >>> product_cells(listing, "folder")
+    ['lens', 'tile', None]
+    >>> product_cells(listing, "=lens")
+    ['lens', 'lens', 'lens']
+    """
+    names = [str(name) for name in listing.names]
+    grouped = {} if listing.groups is None else {listing.group_column: listing.groups}
+    columns = {**grouped, **listing.own}
+    if told in columns:
+        found = [group_name(cell) for cell in columns[told]]
+    elif told.startswith(_ALL) and len(told) > 1:
+        found = [told[1:]] * len(names)
+    elif told == FOLDER:
+        labels = [None] * len(names) if listing.labels is None else listing.labels
+        found = [_folder(name, label) for name, label in zip(names, labels, strict=True)]
+    elif SIGNS & set(told):
+        check_pattern(told, where, "product")
+        found = matches(told, names, where, "product")
+    else:
+        raise fault(
+            f"{where}: product",
+            "must be a column of the source, the word folder, a regular expression such as"
+            r" '^(\w+)/', or =NAME where all images are of one product",
+            f"{told!r}, and the source has "
+            + (f"the columns {few(list(columns))}" if columns else "no columns"),
+            "Name one of those",
+            SourceError,
+        )
+    if names and not any(found):
+        raise fault(
+            f"{where}: product",
+            f"{told} must name the product of some image",
+            f"none of {count(len(names), 'image')}, {names[0]!r} for one",
+            "Correct it, or leave product out",
+            SourceError,
+        )
+    return found
+
+
+def with_products(
+    listing: Listing, told: Any, *, must_hold: bool = True, where: str = "load_images"
+) -> Listing:
+    """The listing with its products; where a model's rule does not apply to it, none has any.
+
+    As it is where `told` is no rule.
+    """
+    if not isinstance(told, str):
+        return listing
+    try:
+        cells = product_cells(listing, told, where=where)
+    except SourceError:
+        if must_hold and not isinstance(told, OfModel):
+            raise
+        cells = [None] * len(listing.names)
+    return replace(listing, products=shared(cells))
+
+
+def _folder(name: str, label: Any) -> str | None:
+    levels = [one for one in PurePosixPath(name).parts[:-1] if one.lower() not in PART_FOLDERS]
+    if len(levels) > 1 and str(label) in levels:
+        levels.remove(str(label))
+    return levels[0] if levels else None

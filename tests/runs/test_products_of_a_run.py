@@ -1,0 +1,207 @@
+"""A run with several products: fit, evaluate, score, threshold, serve and export agree."""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from residua.errors import InputError
+from residua.evaluation.products import PRODUCTS
+from residua.evaluation.report import write_html
+from residua.evaluation.report.products import product_rows
+from residua.evaluation.verification import verify_report
+from residua.runs.evaluate import evaluate_run
+from residua.runs.fit import fit_run
+from residua.runs.open_run import open_run
+from residua.runs.score import score_run
+from residua.runs.threshold import change_threshold
+from residua.training.bundle import load_bundle
+from residua.training.fitting.options import make_options
+from training_wing import blobs
+
+SIZES = {"lens": 30, "tile": 30, "tube": 3}  # normal calibration images
+
+
+def write(folder, sizes=SIZES, extra=()):
+    """Blobs of other contrast a product; defects have a bright corner."""
+    rows = []
+    for place, (name, n) in enumerate(sizes.items()):
+        good, bad = blobs(20 + n, seed=place), blobs(6, seed=50 + place)
+        bad[:, :5, :5] = 255
+        parts = ["train"] * 10 + ["calibration"] * n + ["test"] * 10 + ["test"] * 6
+        for row, (image, part) in enumerate(zip([*good, *bad], parts, strict=True)):
+            path = f"{name}_{row:03d}.png"
+            Image.fromarray(image[..., 0] // (1 + place)).save(folder / path)
+            rows.append((path, "good" if row < 20 + n else "bad", part, name))
+    rows += list(extra)
+    with (folder / "set.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("path", "label", "split", "product"), *rows])
+    return folder / "set.csv"
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    return write(tmp_path_factory.mktemp("products"))
+
+
+@pytest.fixture(scope="module")
+def run(source, tmp_path_factory):
+    options = make_options(
+        "detect",
+        source=str(source),
+        normal=("good",),
+        recipe="pca",
+        latent=4,
+        product="product",
+        policy="false-alarms<=0.15",
+    )
+    return fit_run(options, tmp_path_factory.mktemp("runs") / "run")
+
+
+@pytest.fixture(scope="module")
+def judged(run):
+    return evaluate_run(run.path)
+
+
+def test_each_product_has_a_threshold_and_the_graph_decides_nothing(run):
+    bundle = load_bundle(run.bundle)
+    products = bundle.config.products
+    assert products.names == ("lens", "tile", "tube")
+    assert products.threshold_of("lens") > 1.2 * products.threshold_of("tile")
+    assert products.threshold_of("tube") is None
+    assert bundle.graph.threshold.item() == float("inf")
+
+
+def test_the_record_tells_each_product_and_what_was_left_out(judged, run):
+    evaluation, evidence = judged
+    told = evaluation.provenance[PRODUCTS]
+    assert len(evidence.paths) == 32
+    lens = told["each"]["lens"]
+    assert (lens["n_normal"], lens["n_anomalous"]) == (10, 6)
+    assert lens["metrics"]["recall"]["n"] == 6
+    assert told["each"]["tube"]["reason"].startswith("tube: 3 normal calibration images can't")
+    assert 0.5 < told["mean_roc_auc"]["low"] < told["mean_roc_auc"]["value"] <= 1
+    left = next(one for one in evaluation.findings if one.code == "products-not-judged")
+    assert (left.severity, left.measured["n_left_out"]) == ("error", 16)
+    rows = dict(product_rows(evaluation))
+    assert rows["tube (not decided)"][:3] == ["0", "0", "none"]
+    caught = sum(one["metrics"]["recall"]["value"] * 6 for one in list(told["each"].values())[:2])
+    assert evaluation.metrics["recall"].value * 12 == pytest.approx(caught)
+
+
+def test_the_report_shows_products_and_its_figures_are_verified(judged, tmp_path):
+    page = write_html(tmp_path / "report.html", "parts", [judged])
+    assert "tube (not decided)" in page.read_text(encoding="utf-8")
+    assert verify_report(page).differing == ()
+
+
+def score(run, source, out, **more):
+    summary = score_run(run.path, str(source), out, **more)
+    with out.open() as file:
+        return summary, {row["path"]: row for row in csv.DictReader(file)}
+
+
+def test_the_table_has_the_products_threshold_and_decides_like_evaluate(
+    run, source, judged, tmp_path
+):
+    summary, rows = score(run, source, tmp_path / "scores.csv")
+    products = load_bundle(run.bundle).config.products
+    assert float(rows["lens_000.png"]["threshold"]) == products.threshold_of("lens")
+    assert rows["tube_000.png"]["threshold"] == rows["tube_000.png"]["anomalous"] == ""
+    assert rows["tube_000.png"]["score"] != ""
+    assert rows["tube_000.png"]["undecided"] == products.why_not("tube")
+    assert [one.code for one in summary.findings] == ["products-not-judged"]
+    level = np.float32(judged.evaluation.operating_point.threshold)
+    for path, one in zip(judged.evidence.paths, judged.evidence.scores, strict=True):
+        assert rows[str(path)]["anomalous"] == str(bool(one > level)).lower()
+
+
+def test_an_image_of_no_known_product_is_not_decided(run, source, tmp_path):
+    folder = source.parent
+    _, rows = score(run, folder, tmp_path / "bare.csv")
+    assert {row["undecided"] for row in rows.values()} == {"the image has no product"}
+    _, rows = score(run, folder, tmp_path / "other.csv", product="=cube")
+    assert "does not know the product 'cube'" in rows["lens_000.png"]["undecided"]
+    assert {row["anomalous"] for row in rows.values()} == {""}
+    _, rows = score(run, folder, tmp_path / "named.csv", product=r"^(\w+)_")
+    assert rows["lens_000.png"]["anomalous"] in ("true", "false")
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_batch_is_decided_within_products(run, source, tmp_path, suffix):
+    out = tmp_path / f"batch.{suffix}"
+    summary = score_run(run.path, str(source), out, policy="fdr<=0.5")
+    if suffix == "csv":
+        with out.open() as file:
+            rows = list(csv.DictReader(file))
+    else:
+        import pyarrow.parquet as pq
+
+        rows = pq.read_table(out).to_pylist()
+    flags = [str(row["anomalous"]).lower() == "true" for row in rows]
+    most = summary.decision.p_value
+    assert sum(flags) == summary.decision.n_flagged > 0
+    assert flags == [float(row["p_value"] or 1) <= most for row in rows]
+
+
+def test_another_policy_gives_every_product_another_threshold(run, tmp_path):
+    import shutil
+
+    shutil.copytree(run.path, tmp_path / "run")
+    before = load_bundle(run.bundle).config.products
+    change_threshold(tmp_path / "run", "quantile:0.8")
+    after = load_bundle(tmp_path / "run" / "bundle").config.products
+    assert after.threshold_of("lens") < before.threshold_of("lens")
+    assert after.policy == "quantile:0.8"
+    again = evaluate_run(tmp_path / "run").evaluation
+    assert again.operating_point.threshold == after.level
+
+
+def test_what_takes_one_threshold_refuses_products(run, tmp_path):
+    from residua.runs.learning.model import check_learns
+    from residua.runs.watching import WatchOptions, watch_run
+
+    with pytest.raises(InputError, match="must have one threshold"):
+        check_learns(load_bundle(run.bundle).config)
+    with pytest.raises(InputError, match="must have one threshold"):
+        watch_run(run.path, str(tmp_path), WatchOptions(out=tmp_path / "watch.parquet"))
+
+
+def test_an_export_carries_the_table_and_decides_alike(run, source, judged):
+    from residua.engines import parse_engine
+    from residua.runs.engines import export_run
+
+    card = export_run(run.path, parse_engine("onnx"))
+    assert card.products == load_bundle(run.bundle).config.products
+    assert card.deviation.different_decisions == 0
+    again = evaluate_run(run.path, engine="onnx")
+    level = np.float32(again.evaluation.operating_point.threshold)
+    assert ((again.evidence.scores > level) == (judged.evidence.scores > level)).all()
+
+
+def test_the_server_decides_by_product(run):
+    from residua.server.answers import ImageFacts, RefusedError
+    from residua.server.batcher import ImageResult
+    from residua.server.model import ServedModel, Sight
+
+    model = open_run(run.path).model()
+    served = ServedModel("run", model)
+    products = model.facts.products
+    above = np.float32(products.threshold_of("tile") * 1.01)
+    image = ImageResult(above, False, {}, None, None)
+    facts = ImageFacts(width=12, height=12, channels=1, bits=8, format="PNG", converted=[])
+    sight = Sight(served.warm_up_image(), facts, 0.5)
+    tile, lens, bare, tube = (
+        served.answer(sight, image, one) for one in ("tile", "lens", None, "tube")
+    )
+    assert (tile.anomalous, lens.anomalous, bare.anomalous) == (True, False, None)
+    assert tile.threshold == products.threshold_of("tile")
+    assert tile.p_value < 0.2
+    assert bare.decision == "Not judged: the image has no product."
+    assert tube.decision.startswith("Not judged: tube: 3 normal calibration images")
+    assert tube.threshold is tube.anomalous is None
+    with pytest.raises(RefusedError, match="It knows lens, tile, tube"):
+        served.check_product("cube")
