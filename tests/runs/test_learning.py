@@ -201,7 +201,18 @@ def test_the_new_version_is_judged_on_what_is_left_and_compared_with_its_parent(
     found = compare_runs([tmp_path / "old", tmp_path / "new"])
     assert "new has learnt from old: 8 corrections: 3 good, 5 defective" in found.versions[0]
     assert "They taught the model" in found.versions[0]
-    assert any("defects that are test images of both: old flags" in one for one in found.versions)
+    assert [one.split(":")[0] for one in found.at_thresholds] == [
+        "Defects found, each at its threshold",
+        "False alarms, each at its threshold",
+    ]
+    assert "old" in found.at_thresholds[0].split(",")[1]
+    wrong = sum(
+        one.flagged_before != (one.label == "defect")
+        for one in read_record(TrainedRun(tmp_path / "new")).corrections
+        if one.part == "test"
+    )
+    favoured = [one for one in found.versions if "looks better here than it is" in one]
+    assert [f"is wrong on {wrong} of them" in one for one in favoured] == [True] * bool(wrong)
     assert [one.severity for one in found.findings if one.code == "different-test-images"] == [
         "note"
     ]
@@ -218,13 +229,23 @@ def test_judging_corrected_images_is_an_error(learnt, corrections):
     assert reused[0].measured["n_reused"] == 8
 
 
-def test_a_comparison_on_corrected_images_says_so_and_counts_none_at_the_threshold(
-    finished, learnt, corrections
+def test_a_comparison_on_corrected_images_says_so_and_counts_none_of_them(
+    finished, learnt, corrections, source, tmp_path
 ):
-    told = compare_runs([finished.path, learnt.path], str(corrections))
+    with pytest.raises(InputError, match="All 8 that the runs share did"):
+        compare_runs([finished.path, learnt.path], str(corrections))
+    shutil.copytree(corrections, tmp_path / "more")
+    for n in range(4):
+        shutil.copy(source / f"good/{n:03d}.png", tmp_path / "more" / "good" / f"more{n}.png")
+        add_image(tmp_path / "more" / "defect" / f"more{n}.png", 50 + n)
+    fresh = set(load_images(str(tmp_path / "more")).pixel_hashes.tolist())
+    fresh -= set(read_record(learnt).pixels)
+    told = compare_runs([finished.path, learnt.path], str(tmp_path / "more"))
     (found,) = (one for one in told.findings if one.code == "test-reused" and "run2" in one.meaning)
     assert found.severity == "error"
-    assert not any("at its threshold" in one for one in told.versions)
+    assert told.n_images == len(fresh)
+    assert all(one.metrics["roc_auc"].n == len(fresh) for one in told.standings)
+    assert "of 4 defects" in told.at_thresholds[0]
 
 
 def test_undo_brings_back_model_threshold_and_parts(finished, learnt, tmp_path):

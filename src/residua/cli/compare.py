@@ -65,7 +65,8 @@ def compare(
 
 
 def _print(comparison: Comparison, console: Console) -> None:
-    console.print(comparison.sentence, style="bold")
+    for sentence in (*comparison.at_thresholds, comparison.sentence):
+        console.print(sentence, style="bold")
     for sentence in comparison.versions:
         console.print(sentence)
     console.print()

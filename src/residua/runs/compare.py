@@ -10,7 +10,7 @@ from residua.evaluation.comparison import Comparison, Contestant, compare_models
 from residua.findings import leakage, test_reused
 from residua.records import Finding
 from residua.runs.judgement import current_judgement
-from residua.runs.learning.versions import as_expected, compare_versions
+from residua.runs.learning.versions import as_expected, compare_versions, taught_by
 from residua.runs.open_run import open_run
 from residua.runs.progress import Watcher
 from residua.runs.report import run_names
@@ -29,7 +29,8 @@ def compare_runs(
     each has now; those that have none are evaluated first.
 
     With a source `on`, each is judged on the test part of that source, or on all of it where it
-    names no parts. What a run has stored stays as it is.
+    names no parts. What a run has stored stays as it is. Images that taught any of the runs are
+    left out.
 
     Raises
     ------
@@ -58,8 +59,8 @@ def compare_runs(
                 if finding.code in _USED and finding.severity != "ok"
             ]
         contestants.append(Contestant(name, judged.evaluation, judged.evidence))
-    made = compare_models(contestants, confidence=confidence)
     folders = [open_run(run) for run in places]
-    versions = compare_versions(folders, contestants, confidence=confidence)
+    made = compare_models(contestants, confidence=confidence, leave_out=taught_by(folders))
+    versions = compare_versions(folders, [one.name for one in contestants])
     findings = [as_expected(one) if versions else one for one in made.findings]
     return made.model_copy(update={"findings": (*findings, *leaked), "versions": versions})

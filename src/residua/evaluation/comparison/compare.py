@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from residua._check import Problems
 from residua.errors import InputError, LabelError
 from residua.evaluation import Evidence
+from residua.evaluation.comparison.at_thresholds import Contestant, at_thresholds
 from residua.evaluation.comparison.measures import Images, Measure, measures_of
 from residua.evaluation.comparison.records import (
     ComparedModel,
@@ -32,15 +33,6 @@ _WHERE = "compare"
 
 
 @dataclass(frozen=True)
-class Contestant:
-    """A model under a name of its own: its evaluation and the arrays behind it."""
-
-    name: str
-    evaluation: Evaluation
-    evidence: Evidence
-
-
-@dataclass(frozen=True)
 class _Shared:
     """The rows of each contestant's evidence that are the shared, labelled images, and what is
     known of these.
@@ -52,7 +44,10 @@ class _Shared:
 
 
 def compare_models(
-    models: Sequence[Contestant] | Mapping[str, Evaluation], *, confidence: float = 0.95
+    models: Sequence[Contestant] | Mapping[str, Evaluation],
+    *,
+    confidence: float = 0.95,
+    leave_out: Collection[str] = (),
 ) -> Comparison:
     """Paired differences of two or more models on the same test images.
 
@@ -67,6 +62,8 @@ def compare_models(
         Of one job, with names that differ. A mapping holds records that know the images they were
         judged on, as those of `evaluate` of an estimator do.
     confidence : float in (0, 1)
+    leave_out : collection of str
+        Hashes of images that are no test of some model, since they taught it.
 
     Returns
     -------
@@ -100,7 +97,7 @@ def compare_models(
         ]
     _check(models, confidence)
     job = models[0].evaluation.job
-    shared = _shared(models)
+    shared = _shared(models, frozenset(leave_out))
     pairs = list(combinations(range(len(models)), 2))
     standings: list[dict[str, Any]] = [{} for _ in models]
     differences: list[PairedDifference] = []
@@ -153,6 +150,7 @@ def compare_models(
             for model, metrics in zip(models, standings, strict=True)
         ),
         pairs=tuple(differences),
+        at_thresholds=at_thresholds(models, shared.rows, shared.images, confidence),
         sentence=in_one_sentence(main, [model.name for model in models], n_images, n_groups),
         findings=shared.findings,
     )
@@ -187,8 +185,16 @@ def _check(models: Sequence[Contestant], confidence: float) -> None:
     problems.raise_any()
 
 
-def _shared(models: Sequence[Contestant]) -> _Shared:
-    rows = common_rows([np.asarray(model.evidence.pixel_hashes) for model in models])
+def _shared(models: Sequence[Contestant], leave_out: frozenset[str]) -> _Shared:
+    hashes = [np.asarray(model.evidence.pixel_hashes).astype(str) for model in models]
+    rows = common_rows(hashes)
+    is_left = ~np.isin(hashes[0][rows[0]], list(leave_out))
+    if len(is_left) and not is_left.any():
+        raise InputError(
+            f"{_WHERE}: test images must have taught none of the runs. All"
+            f" {len(is_left):,} that the runs share did. Compare on other images with --on."
+        )
+    rows = [own[is_left] for own in rows]
     n_shared = len(rows[0])
     if not n_shared:
         raise InputError(

@@ -57,7 +57,8 @@ class PairedDifference(Record):
 class Comparison(Drawn, Record):
     """Models of one job on the test images they share, the first metric being the one the sentence
     is about. ``n_groups`` is how many groups the images were sampled in, None without groups.
-    ``versions`` say what a run has learnt since another of them.
+    ``at_thresholds`` say what two detectors find and flag, each at its own threshold, and
+    ``versions`` what a run has learnt since another of them.
     """
 
     job: Job
@@ -69,6 +70,7 @@ class Comparison(Drawn, Record):
     standings: tuple[ComparedModel, ...]
     pairs: tuple[PairedDifference, ...]
     sentence: str
+    at_thresholds: tuple[str, ...] = ()
     versions: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
 

@@ -1,26 +1,26 @@
-"""A run and the version of it that has learnt: what changed at their thresholds, in sentences."""
+"""A run and the version of it that has learnt: what that says of a comparison, in sentences."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import permutations
 
-import numpy as np
-
-from residua.evaluation.comparison import Contestant, common_rows
-from residua.evaluation.paired import paired_shares
+from residua._text import count
 from residua.findings import different_test_images
-from residua.metrics.groups import as_groups
 from residua.records import Finding
-from residua.runs.learning.record import read_record
+from residua.runs.learning.record import LearningRecord, read_record
 from residua.runs.run_folder import Run
 
 
-def compare_versions(
-    folders: Sequence[Run], models: Sequence[Contestant], *, confidence: float = 0.95
-) -> tuple[str, ...]:
-    """What each run has learnt since another of them, and what its threshold does on the test
-    images that both have; nothing where none has learnt from another.
+def taught_by(folders: Sequence[Run]) -> set[str]:
+    """The hashes of all images that any of the runs has learnt from."""
+    records = [read_record(folder) for folder in folders]
+    return {pixels for one in records if one is not None for pixels in one.pixels}
+
+
+def compare_versions(folders: Sequence[Run], names: Sequence[str]) -> tuple[str, ...]:
+    """What each run has learnt since another of them, and whom the images that it left out favour;
+    nothing where none has learnt from another.
     """
     said: list[str] = []
     for old, new in permutations(range(len(folders)), 2):
@@ -28,10 +28,10 @@ def compare_versions(
         if record is None or record.parent_weights != folders[old].mark().weights:
             continue
         said.append(
-            f"{models[new].name} has learnt from {models[old].name}: {record.about_corrections()}."
+            f"{names[new]} has learnt from {names[old]}: {record.about_corrections()}."
             f" {record.about_right()}."
         )
-        said += _at_thresholds(models[old], models[new], record.pixels, confidence)
+        said += _favoured(record, names[old])
     return tuple(said)
 
 
@@ -48,43 +48,13 @@ def as_expected(finding: Finding) -> Finding:
     )
 
 
-def _at_thresholds(
-    old: Contestant, new: Contestant, taught: Sequence[str], confidence: float
-) -> list[str]:
-    """Recall and false alarms of both on the same labelled images that `taught` neither, with
-    paired intervals.
-    """
-    rows = common_rows([np.asarray(one.evidence.pixel_hashes) for one in (old, new)])
-    flags = []
-    for model, own in zip((old, new), rows, strict=True):
-        point, scores = model.evaluation.operating_point, model.evidence.scores
-        if point is None or scores is None or model.evidence.is_anomalous is None:
-            return []
-        flags.append(np.asarray(scores)[own] > point.threshold)
-    evidence = new.evidence
-    is_anomalous = np.asarray(evidence.is_anomalous, np.bool_)[rows[1]]
-    known = np.ones(len(is_anomalous), np.bool_)
-    if evidence.labelled is not None:
-        known = np.asarray(evidence.labelled, np.bool_)[rows[1]]
-    known &= ~np.isin(np.asarray(evidence.pixel_hashes).astype(str)[rows[1]], list(taught))
-    said = []
-    for name, of_them in (("defects", is_anomalous), ("good images", ~is_anomalous)):
-        chosen = np.flatnonzero(of_them & known)
-        if not len(chosen):
-            continue
-        before, after = (one[chosen] for one in flags)
-        groups = None
-        if evidence.groups is not None:
-            named = np.asarray(evidence.groups, object)[rows[1]][chosen]
-            groups = as_groups(named, len(chosen))
-        change = paired_shares(after, before, confidence=confidence, groups=groups).difference
-        between = (
-            ""
-            if change.value is None or change.low is None or change.high is None
-            else f" (change {change.value:+.3f} [{change.low:+.3f}, {change.high:+.3f}])"
-        )
-        said.append(
-            f"Each at its threshold, of {len(chosen):,} {name} that are test images of both:"
-            f" {old.name} flags {int(before.sum()):,}, {new.name} {int(after.sum()):,}{between}."
-        )
-    return said
+def _favoured(record: LearningRecord, parent: str) -> list[str]:
+    left = [one for one in record.corrections if one.part == "test"]
+    wrong = sum(one.flagged_before != (one.label == "defect") for one in left)
+    if not wrong:
+        return []
+    return [
+        f"{count(len(left), 'corrected test image')} left the test, and {parent} is wrong on"
+        f" {wrong:,} of them. So {parent} looks better here than it is: fresh images, drawn without"
+        " looking at scores, compare fairly (--on SOURCE)."
+    ]
