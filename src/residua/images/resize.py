@@ -159,7 +159,9 @@ def resize(image: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
         return image
     own = own_channels(image)
     result = weighted(
-        own.astype(np.float32), resize_weights(height, size[0]), resize_weights(width, size[1])
+        own.astype(np.float32, copy=False),
+        resize_weights(height, size[0]),
+        resize_weights(width, size[1]),
     )
     if image.dtype == np.uint8:
         result = np.asarray(np.rint(result), np.uint8)

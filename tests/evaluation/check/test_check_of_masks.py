@@ -7,9 +7,10 @@ import csv
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.stats import rankdata
 
 from residua.evaluation.check import check_sources, measure_masks
-from residua.evaluation.check.masks import _look
+from residua.evaluation.check.masks import _look, _ranks
 from residua.findings import JudgedFacts, find_all
 from residua.images import ImageSet, load_images
 from residua.images.channels import with_channels
@@ -237,3 +238,8 @@ def test_grey_that_is_repeated_is_looked_at_as_its_copy_is() -> None:
     assert view.width == copy.width == 10 and view.share == copy.share
     for name in ("mask", "contrasts", "grey"):
         np.testing.assert_allclose(getattr(view, name), getattr(copy, name), atol=1e-12)
+
+
+def test_ranks_are_those_of_scipy():
+    values = np.random.default_rng(0).integers(0, 9, (3, 40)).astype(float)
+    assert np.array_equal(_ranks(values), (rankdata(values, axis=1) - 0.5) / 40 - 0.5)

@@ -11,6 +11,7 @@ import sys
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.fft import dctn
 from scipy.ndimage import gaussian_filter
 from typer.testing import CliRunner
 
@@ -278,3 +279,24 @@ def test_copies_of_one_group_are_no_fault_unless_their_labels_differ():
     assert copies(labels=labels) == [2]
     assert copies(labels=labels, groups=groups) == []
     assert copies(labels=["bad", *labels[1:]], groups=groups) == [1]
+
+
+def test_the_measure_of_compression_is_that_of_its_definition():
+    def high(grey, down, right):  # as many blocks on each grid as there are between two of them
+        blocks = [
+            dctn(grey[8 * row + down :, 8 * column + right :][:8, :8], norm="ortho")
+            for row in range((50 - 12) // 8)
+            for column in range((61 - 12) // 8)
+        ]
+        return np.abs(blocks)[:, np.add.outer(range(8), range(8)) >= 8].mean()
+
+    grey = np.random.default_rng(0).integers(0, 256, (50, 61)) / 255
+    between = np.mean([high(grey, down, right) for down in (4, 12) for right in (4, 12)])
+    image = ImageSet.from_arrays(np.rint(grey[None] * 255).astype(np.uint8))
+    found = image_statistics(image)
+    assert found["compression"][0] == pytest.approx(
+        np.log((between + 0.002) / (high(grey, 8, 8) + 0.002)), abs=1e-6
+    )
+    assert (found["brightness"][0], found["contrast"][0]) == pytest.approx(
+        (grey.mean(), grey.std()), abs=1e-6
+    )

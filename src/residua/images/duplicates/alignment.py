@@ -154,7 +154,8 @@ def _fit(picture: _Picture, aim: _Picture, edges: _Picture) -> _Fit:
 
 def _powers(picture: _Picture) -> _Picture:
     z = ((picture - picture.mean()) / max(picture.std(), 1e-6)).ravel()
-    return np.stack([np.ones(z.size), z, z**2, z**3], axis=1)
+    square = z * z
+    return np.stack([np.ones(z.size), z, square, square * z], axis=1)
 
 
 def _alike(shown: _Picture, aim: _Picture) -> float:
@@ -169,11 +170,11 @@ def _alike(shown: _Picture, aim: _Picture) -> float:
 def _better_edges(picture: _Picture, aim: _Picture, fit: _Fit) -> _Picture:
     step = 0.25 / min(aim.shape)
     slope = fit.powers[:, :3] @ (fit.coefficients[1:] * (1, 2, 3)) / max(fit.framed.std(), 1e-6)
-    changes = [
-        _framed(picture, aim.shape, fit.edges + moved)
-        - _framed(picture, aim.shape, fit.edges - moved)
-        for moved in np.eye(4) * step
-    ]
+    left, right, top, bottom = fit.edges.tolist()
+    down, downs = _moved(picture.shape[0], aim.shape[0], top, bottom, step)
+    across, acrosses = _moved(picture.shape[1], aim.shape[1], left, right, step)
+    along, beside = down @ picture, picture @ across.T
+    changes = [along @ change.T for change in acrosses] + [change @ beside for change in downs]
     columns = [slope * change.ravel() / (2 * step) for change in changes]
     solved = _solved(
         np.concatenate([fit.powers, np.stack(columns, axis=1)], axis=1),
@@ -203,6 +204,17 @@ def _framed(picture: _Picture, size: tuple[int, ...], edges: _Picture) -> _Pictu
     left, right, top, bottom = edges.tolist()
     rows = _weights(picture.shape[0], size[0], top, 1 - bottom)
     return np.asarray(rows @ picture @ _weights(picture.shape[1], size[1], left, 1 - right).T)
+
+
+def _moved(
+    n_in: int, n_out: int, low: float, high: float, step: float
+) -> tuple[_Picture, list[_Picture]]:
+    """The weights of one axis, and how they change with either edge moved by `step` both ways."""
+    there = [
+        _weights(n_in, n_out, low + before, 1 - high - after)
+        for before, after in ((0.0, 0.0), (step, 0.0), (-step, 0.0), (0.0, step), (0.0, -step))
+    ]
+    return there[0], [there[1] - there[2], there[3] - there[4]]
 
 
 def _weights(n_in: int, n_out: int, low: float, high: float) -> _Picture:
