@@ -26,7 +26,7 @@ from scipy.spatial import cKDTree
 
 import residua
 from measure import Results, rounded
-from memory import SIZE, division, told
+from memory import division, told
 from residua.engines import score_with
 from residua.evaluation.detection import areas_of
 from residua.evaluation.evidence import Gallery
@@ -58,7 +58,7 @@ def measured(name: str, tiles: Tiles, sheet: Path) -> dict[str, Any]:
     """Fit, score, judge the maps, and draw the sheet."""
     train, calibration, test = division(name)
     started = time.process_time()
-    detector = residua.OneClassDetector("memory", size=SIZE, tiles=tiles, seed=0, threads=1)
+    detector = residua.OneClassDetector("memory", tiles=tiles, seed=0, threads=1)
     detector.fit(train, calibration=calibration)
     seconds = time.process_time() - started
     model, tally = model_of_bundle(detector.bundle_), PixelTally()

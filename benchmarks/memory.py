@@ -4,11 +4,11 @@
 
 The plain memory is PatchCore (Roth et al., 2022) as one writes it first: features of two levels,
 averaged over 3 x 3 places, as many of them as far apart as can be, and the highest distance. Both
-see the same images at the same size. Tiles by their protocols (`tile_protocols.py`), commutators
-and micro-lenses by the parts that their manifests state, drawn surfaces by their folders
-(`drawn_surfaces.py`); intervals by groups. ``with inspect``: the recipe `inspect` with the same
-backbone beside it. Without pretrained weights, beside PCA: ``by filters`` is a memory of plain
-filters, ``from scratch`` the recipe `inspect`.
+see the same images at the same size, that of `fit`. Tiles by their protocols
+(`tile_protocols.py`), commutators and micro-lenses by the parts that their manifests state, drawn
+surfaces by their folders (`drawn_surfaces.py`); intervals by groups. ``with inspect``:
+the recipe `inspect` with the same backbone beside it. Without pretrained weights, beside PCA:
+``by filters`` is a memory of plain filters, ``from scratch`` the recipe `inspect`.
 """
 
 from __future__ import annotations
@@ -45,19 +45,18 @@ PARTS = {
     "commutators": ("commutators/set.csv", "normal"),
     "micro-lenses": ("micro_lenses/set_clean.csv", "good"),
 }
-FINER, INSPECT, SEED = " at 448", " with inspect", " seed "
+INSPECT, SEED = " with inspect", " seed "
 FILTERS, SCRATCH = " by filters", " from scratch"
 UNTRAINED = ("grouped 0", "final", *PARTS, "drawn gravel", "drawn grass")
 CASES = (
     *TILES,
     *PARTS,
     *(f"drawn {name}" for name in SETS),
-    *(f"{name}{FINER}" for name in PARTS),
     *(f"{name}{SEED}{seed}" for name in ("grouped 0", *PARTS) for seed in (1, 2)),
     f"grouped 0{INSPECT}",
     *(f"{name}{how}" for how in (FILTERS, SCRATCH) for name in UNTRAINED),
 )
-SIZE, SIZE_FINER, VECTORS, SAMPLED = 256, 448, 4000, 60_000
+VECTORS, SAMPLED = 4000, 60_000
 
 
 def main() -> None:
@@ -79,18 +78,13 @@ def detector_of(case: str) -> residua.OneClassDetector:
         recipe = make_recipe("memory", backbone="filters")
     elif case.endswith(SCRATCH):
         recipe = make_recipe("inspect")
-    return residua.OneClassDetector(
-        recipe,
-        size=SIZE_FINER if FINER in case else SIZE,
-        seed=int(case.partition(SEED)[2] or 0),
-        threads=1,
-    )
+    return residua.OneClassDetector(recipe, seed=int(case.partition(SEED)[2] or 0), threads=1)
 
 
 def division(case: str) -> tuple[ImageSet, ImageSet, ImageSet]:
     """Images to train, to calibrate and to test on."""
     name = case
-    for how in (FINER, INSPECT, FILTERS, SCRATCH):
+    for how in (INSPECT, FILTERS, SCRATCH):
         name = name.removesuffix(how)
     if name in PROTOCOLS:
         images = tiles()

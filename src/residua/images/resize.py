@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _MOST_CACHED = 4096
 _SMALLEST_SIDE = 8
 _ABOUT_EQUAL = 2
+_FINER = 0.4  # of a large image's sides
 NARROW = 3
 """Pixels that the network sees: what is narrower fades when an image is shrunk."""
 
@@ -99,17 +100,22 @@ def network_size(
     *,
     default_side: int,
     smallest_side: int = 8,
+    largest_side: int | None = None,
 ) -> tuple[int, int]:
     """(height, width) to which a network of one input size brings images of these sizes.
 
     Images of one size up to `default_side` keep it. Else the longer side becomes `longer_side` (at
     most `default_side` unless said) and the other follows the set's median proportions. Long,
     narrow images get a longer side, so that the shorter one keeps `smallest_side` if it has it.
+    With `largest_side`, large images keep two fifths of their sides, up to the area of a square of
+    that side.
 
     Examples
     --------
     >>> network_size(np.array([[500, 1000]]), default_side=128)
     (64, 128)
+    >>> network_size(np.array([[2048, 2448]]), default_side=256, largest_side=448)
+    (410, 490)
     """
     heights, widths = sizes[:, 0], sizes[:, 1]
     is_uniform = bool((sizes == sizes[0]).all())
@@ -117,6 +123,9 @@ def network_size(
         return int(heights[0]), int(widths[0])
     proportion = float(np.median(np.log(heights / widths)))
     bound = max(default_side, math.ceil(smallest_side * math.exp(abs(proportion))))
+    if largest_side is not None:
+        square = min(_FINER * math.sqrt(np.median(heights) * np.median(widths)), largest_side)
+        bound = max(bound, round(square * math.exp(abs(proportion) / 2)))
     side = longer_side or min(bound, int(max(np.median(heights), np.median(widths))))
     height = side if proportion >= 0 else round(side * math.exp(proportion))
     width = side if proportion <= 0 else round(side / math.exp(proportion))

@@ -53,6 +53,25 @@ def test_narrow_images_get_a_longer_side_so_that_the_shorter_one_suffices_where_
     assert choose_size(images((2048, 256)), None, "stretch", default_side=256)[0] == (256, 32)
 
 
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [
+        ([(200, 180)], (200, 180)),
+        ([(512, 384)], (256, 192)),
+        ([(1024, 1024)], (410, 410)),
+        ([(1259, 500)], (504, 200)),
+        ([(2048, 2448)], (410, 490)),
+    ],
+)
+def test_large_images_are_seen_finer_by_a_memory_but_not_in_a_trial(sizes, expected):
+    memory = make_recipe("memory", backbone="filters")
+    seen = choose_prepare(images(*sizes), memory, None, None)[0].size
+    assert seen == expected
+    trial = choose_prepare(images(*sizes), memory, None, None, is_trial=True)[0].size
+    assert max(trial) <= 256
+    assert choose_prepare(images(*sizes), memory, 64, None)[0].size[0] <= 64
+
+
 def test_mixed_sizes_keep_their_proportions_where_the_recipe_takes_any_size_and_are_stretched_where_not():
     mixed, alike = images((100, 50), (50, 100)), images((100, 50), (100, 50))
     assert RECIPES["inspect"].any_size and not RECIPES["plain"].any_size
@@ -72,7 +91,9 @@ def test_the_sentence_says_what_preparing_does():
     assert choose_size(images((96, 96)), None, "area")[1].endswith("stay so")
 
 
-@pytest.mark.parametrize("shape", [(28, 28), (63, 300), (64, 64), (400, 300), (1240, 500)])
+@pytest.mark.parametrize(
+    "shape", [(28, 28), (63, 300), (64, 64), (400, 300), (1240, 500), (1024, 1024)]
+)
 @pytest.mark.parametrize("size", [None, 320])
 def test_check_and_fit_expect_the_size_that_the_network_gets(shape, size):
     given = images(shape)

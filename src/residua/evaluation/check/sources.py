@@ -28,8 +28,8 @@ from residua.records import Assumption, Finding
 _PLAIN = ("brightness", "contrast", "sharpness", "compression", "height", "width")
 _FEWEST_VOTED, _MOST_VOTED, _MOST_CLASSES = 40, 4000, 200  # by neighbours, on labels
 # From this shorter side on `fit` takes images for surfaces; the longer side that its recipes bring
-# images to, and the least of the shorter one.
-_SURFACE_SIDE, _SIDES_OF_SURFACES, _SIDES_OF_OBJECTS = 64, (256, 64), (128, 8)
+# images to, the least of the shorter one, and the side of the square as large as large images.
+_SURFACE_SIDE, _SIDES_OF_SURFACES, _SIDES_OF_OBJECTS = 64, (256, 64, 448), (128, 8, None)
 _ORDER = {"error": 0, "warning": 1, "note": 2, "ok": 3}
 
 
@@ -149,10 +149,14 @@ def detector_size(sizes: NDArray[Any], longer_side: int | None = None) -> tuple[
     --------
     >>> detector_size(np.array([[600, 600]])), detector_size(np.array([[28, 28]]))
     ((256, 256), (28, 28))
+    >>> detector_size(np.array([[2048, 2448]]))
+    (410, 490)
     """
     is_of_surfaces = int(np.median(sizes.min(axis=1))) >= _SURFACE_SIDE
-    longer, shorter = _SIDES_OF_SURFACES if is_of_surfaces else _SIDES_OF_OBJECTS
-    return network_size_of(sizes, longer_side, default_side=longer, smallest_side=shorter)
+    longer, shorter, largest = _SIDES_OF_SURFACES if is_of_surfaces else _SIDES_OF_OBJECTS
+    return network_size_of(
+        sizes, longer_side, default_side=longer, smallest_side=shorter, largest_side=largest
+    )
 
 
 def _source_facts(sets: Sequence[ImageSet], table: _Table) -> JudgedFacts:

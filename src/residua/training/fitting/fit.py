@@ -119,12 +119,16 @@ def _framing(options: SharedOptions, images: ImageSet) -> tuple[Framing, str]:
             )
     if asked is None:
         return within, words
-    tiling, told = choose_tiling(parts.sizes, max(_network_size(options, parts)), asked)
+    side = max(_network_size(options, parts, is_whole=False))
+    tiling, told = choose_tiling(parts.sizes, side, asked)
     told = told if region is None else told.replace("images", "boxes", 1)
     return Framing(tiling or Tiling(), region), f"{words}{told}; "
 
 
-def _network_size(options: SharedOptions, images: ImageSet) -> tuple[int, int]:
+def _network_size(
+    options: SharedOptions, images: ImageSet, *, is_whole: bool = True
+) -> tuple[int, int]:
+    """Of several candidates the largest; large images are seen finer where they stay whole."""
     tried: list[Any] = []
     if isinstance(options, ClassifyOptions):
         tried = [STRATEGIES[options.strategy]]
@@ -137,7 +141,8 @@ def _network_size(options: SharedOptions, images: ImageSet) -> tuple[int, int]:
             images.sizes,
             options.size,
             default_side=one.default_side,
-            smallest_side=getattr(one, "smallest_side", 8),
+            smallest_side=one.smallest_side,
+            largest_side=one.largest_side if is_whole else None,
         )
         for one in tried
     )

@@ -233,7 +233,7 @@ def _wins(  # noqa: PLR0917  a private step of one function, given what that fun
     asked: Aspect | None,
     hold: Hold,
 ) -> Wins:
-    prepare, _ = choose_prepare(fitted_on, recipe, size, asked)
+    prepare, _ = choose_prepare(fitted_on, recipe, size, asked, is_trial=True)
     if isinstance(recipe, ClosedFormRecipe):
         most = recipe.most_images(ImageShape(*prepare.size, fitted_on.channels))
         fitted_on = fitted_on[sample_rows(len(fitted_on), most, settings.seed)]

@@ -23,9 +23,17 @@ _HOW: dict[Aspect, str] = {
 
 
 def choose_prepare(
-    images: ImageSet, recipe: Recipe, size: int | None, aspect: Aspect | None
+    images: ImageSet,
+    recipe: Recipe,
+    size: int | None,
+    aspect: Aspect | None,
+    *,
+    is_trial: bool = False,
 ) -> tuple[Prepare, str]:
-    """How `images` are prepared for a recipe, and the sentence that says so."""
+    """How `images` are prepared for a recipe, and the sentence that says so.
+
+    A trial sees large images no finer than small ones.
+    """
     chosen = choose_aspect(images, aspect, recipe)
     network_size, words = choose_size(
         images,
@@ -33,6 +41,7 @@ def choose_prepare(
         chosen,
         default_side=recipe.default_side,
         smallest_side=recipe.smallest_side,
+        largest_side=None if is_trial else recipe.largest_side,
     )
     return Prepare(network_size, chosen), words
 
@@ -66,6 +75,7 @@ def choose_size(
     *,
     default_side: int = 128,
     smallest_side: int = _SMALLEST,
+    largest_side: int | None = None,
 ) -> tuple[tuple[int, int], str]:
     """(height, width) that the network sees, and the sentence that says so.
 
@@ -80,7 +90,11 @@ def choose_size(
     heights, widths = images.sizes[:, 0], images.sizes[:, 1]
     uniform = images.uniform_size
     size = network_size(
-        images.sizes, longer_side, default_side=default_side, smallest_side=smallest_side
+        images.sizes,
+        longer_side,
+        default_side=default_side,
+        smallest_side=smallest_side,
+        largest_side=largest_side,
     )
     seen = size if uniform is None else Prepare(size, aspect).target(*uniform)
     if uniform == seen:

@@ -75,8 +75,9 @@ class Recipe(Record, ABC):
 
     Subclasses declare options as fields. `blind_to` names what a baseline recipe cannot see by
     construction, so that the tests of meaning leave it out and the documentation says so.
-    `default_side` bounds the longer side of the images unless the user says otherwise,
-    `smallest_side` is the least that the network takes; both in pixels. A recipe that takes
+    `default_side` bounds the longer side of the images unless the user says otherwise; where a
+    recipe has a `largest_side`, large images are seen finer, up to the area of its square.
+    `smallest_side` is the least that the network takes; all in pixels. A recipe that takes
     `any_size` can be given each image at its own proportions; its scorer is then fitted to an
     `ImageList`. What `is_closed_form` takes no steps: `ClosedFormRecipe`. `jobs` are those that it
     can do.
@@ -89,6 +90,7 @@ class Recipe(Record, ABC):
     blind_to: ClassVar[tuple[str, ...]] = ()
     schedule: ClassVar[Schedule] = Schedule()
     default_side: ClassVar[int] = 128
+    largest_side: ClassVar[int | None] = None
     smallest_side: ClassVar[int] = 8
     any_size: ClassVar[bool] = False
     is_closed_form: ClassVar[bool] = False

@@ -42,6 +42,7 @@ class Memory(ClosedFormRecipe):
     good_for: ClassVar[str] = "small defects on photographs of parts and surfaces, from 64 px up"
     jobs: ClassVar[tuple[Job, ...]] = ("detect",)
     default_side: ClassVar[int] = 256
+    largest_side: ClassVar[int] = 448
     smallest_side: ClassVar[int] = 32
     holds_out: ClassVar[bool] = True
 
