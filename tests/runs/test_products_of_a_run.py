@@ -205,3 +205,43 @@ def test_the_server_decides_by_product(run):
     assert tube.threshold is tube.anomalous is None
     with pytest.raises(RefusedError, match="It knows lens, tile, tube"):
         served.check_product("cube")
+
+
+@pytest.mark.parametrize("recipe", ["pca", "neighbours"])
+def test_a_new_product_is_learnt_and_the_others_stay(run, source, tmp_path, recipe):
+    from residua.runs.learning.learn import undo_learning
+    from residua.runs.learning.new_product import learn_product
+
+    before = run
+    if recipe != "pca":
+        state = run.read_state().options
+        options = state.model_copy(update={"recipe": recipe, "recipe_options": {}})
+        before = fit_run(options, tmp_path / "before")
+    (tmp_path / "cube").mkdir()
+    for row, image in enumerate(blobs(48, seed=90)):
+        Image.fromarray(255 - image[..., 0]).save(tmp_path / "cube" / f"cube_{row}.png")
+    learnt = learn_product(before.path, str(tmp_path / "cube"), tmp_path / "after", "cube")
+    was, now = load_bundle(before.bundle), load_bundle(tmp_path / "after" / "bundle")
+    assert learnt.n_normal == (48 if recipe == "pca" else 24)
+    assert now.config.products.names == ("cube", "lens", "tile", "tube")
+    for name in was.config.products.names:
+        assert now.config.products.threshold_of(name) == was.config.products.threshold_of(name)
+    names = now.config.products.at(now.calibration_products)
+    assert names[:30].tolist() == ["lens"] * 30
+    assert (names == "cube").sum() == learnt.n_normal
+    _, old = score(before, source, tmp_path / "old.csv")
+    _, new = score(open_run(tmp_path / "after"), source, tmp_path / "new.csv")
+    fell = [float(new[path]["score"]) - float(old[path]["score"]) for path in old]
+    assert max(fell) <= 0
+    _, own = score(
+        open_run(tmp_path / "after"), tmp_path / "cube", tmp_path / "own.csv", product="=cube"
+    )
+    assert sum(row["anomalous"] == "true" for row in own.values()) <= 3
+    if recipe == "pca":
+        left = evaluate_run(tmp_path / "after").evaluation.findings
+        assert ["cube"] in [one.measured.get("missing") for one in left]
+    with pytest.raises(InputError, match="has the product 'lens' already"):
+        learn_product(before.path, str(tmp_path / "cube"), tmp_path / "again", "lens")
+    undo_learning(tmp_path / "after")
+    undone = load_bundle(tmp_path / "after" / "bundle").config.products
+    assert undone == was.config.products

@@ -38,6 +38,16 @@ def learn(
             ),
         ),
     ] = None,
+    product: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help=(
+                "Without CORRECTIONS: learn a new product of a RUN with products, by the good"
+                " images of --sample."
+            ),
+        ),
+    ] = None,
     source: Annotated[
         str | None,
         typer.Option(
@@ -62,6 +72,8 @@ def learn(
 
     residua learn runs/parts corrections.csv --root photos/ --out runs/parts-2
 
+    residua learn runs/line --sample lenses/good/ --product lens --out runs/line-2
+
     residua learn runs/parts-2 --undo
     """
     from residua._text import say
@@ -79,6 +91,25 @@ def learn(
         undo_learning(run)
         if not quiet:
             say(f"{run} is as it was before its last step of learning.")
+        return
+    if product is not None:
+        if corrections is not None or sample is None or out is None:
+            raise InputError(
+                "learn: --product takes good images with --sample, a folder with --out, and no"
+                " CORRECTIONS. Write: residua learn RUN --sample SOURCE --product NAME --out RUN2"
+            )
+        from residua.runs.learning.new_product import learn_product
+
+        with watching(quiet=quiet) as watcher:
+            learnt = learn_product(run, sample, out, product, watcher=watcher)
+        if not quiet and not is_stdout(json):
+            point = learnt.operating_point
+            told = (
+                f"Threshold {point.threshold:.6g} ({point.policy})." if point else "No threshold."
+            )
+            say(f"{product}: {told} {point.how if point else learnt.reason}")
+            say(f"The other products keep their thresholds.\nsaved in {out}")
+        emit_json(learnt.model_dump(mode="json"), json)
         return
     if corrections is None or out is None:
         raise InputError(

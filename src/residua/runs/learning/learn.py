@@ -36,7 +36,7 @@ _BEFORE = "before"
 _PARTS = ("train", "validation", "calibration", "test")
 _TAKEN = ("bundle", "images.csv", "features.npz", "run.json", "learning.json", _BEFORE)
 """What of the parent is kept, so that the last step can be undone."""
-_COPIED = ("training.npz", "check.json", "tested.json")
+COPIED = ("training.npz", "check.json", "tested.json")
 
 
 def learn_run(
@@ -63,7 +63,7 @@ def learn_run(
     """
     watcher, folder, fresh = watcher or Watcher(), TrainedRun(Path(run)), TrainedRun(Path(out))
     check_trained(folder.path, "learn")
-    _check_place(fresh, folder)
+    check_place(fresh, folder)
     state, bundle = folder.read_finished(), load_bundle(folder.bundle)
     origin = folder.origin()
     check_learns(bundle.config)
@@ -107,11 +107,11 @@ def learn_run(
     )
     rows = _rows(recorded, set(record.pixels), set(learnt.lent.tolist()), sampled)
     with fresh.locked():
-        for name in _COPIED:
+        for name in COPIED:
             if (folder.path / name).exists():
                 shutil.copyfile(folder.path / name, fresh.path / name)
-        _keep_parent(folder, fresh)
-        save_bundle(_with_fingerprints(learnt.bundle, rows), fresh.bundle)
+        keep_parent(folder, fresh)
+        save_bundle(with_fingerprints(learnt.bundle, rows), fresh.bundle)
         fresh.write_rows(rows)
         learnt.features.save(fresh)
         notes = (*state.notes, f"learnt from {record.about_corrections()}")
@@ -195,7 +195,7 @@ def undo_learning(run: str | Path) -> None:
         shutil.rmtree(aside)
 
 
-def _check_place(fresh: TrainedRun, folder: TrainedRun) -> None:
+def check_place(fresh: TrainedRun, folder: TrainedRun) -> None:
     """The new version has a folder of its own, so that the old one stays."""
     if fresh.path.exists() and (not fresh.path.is_dir() or any(fresh.path.iterdir())):
         what = "the run that learns" if fresh.path.samefile(folder.path) else "a place in use"
@@ -372,7 +372,7 @@ def _rows(
     return rows + ([] if sample is None else list(image_rows({"calibration": sample})))
 
 
-def _with_fingerprints(bundle: Bundle, rows: Iterable[tuple[Any, ...]]) -> Bundle:
+def with_fingerprints(bundle: Bundle, rows: Iterable[tuple[Any, ...]]) -> Bundle:
     """The fingerprints of what test and calibration are now."""
     hashes: dict[str, list[str]] = {"test": [], "calibration": [], TAUGHT: []}
     for *_, part, _, pixels in rows:
@@ -385,7 +385,7 @@ def _with_fingerprints(bundle: Bundle, rows: Iterable[tuple[Any, ...]]) -> Bundl
     return replace(bundle, config=config)
 
 
-def _keep_parent(folder: TrainedRun, fresh: TrainedRun) -> None:
+def keep_parent(folder: TrainedRun, fresh: TrainedRun) -> None:
     """What undoing takes, by links where the disk has them: the files are never written again."""
     before = fresh.path / _BEFORE
     shutil.rmtree(before, ignore_errors=True)

@@ -115,6 +115,12 @@ class Nearest(nn.Module):
         white = (vectors.float() - self.centre) @ self.whitening
         self.bank = white[far_apart_rows(white, min(self.size, len(white)))]
 
+    def remember(self, vectors: Tensor) -> None:
+        """Keep more vectors, (n, n_features): at most a quarter of ``size``, far apart."""
+        white = (vectors.float() - self.centre) @ self.whitening
+        rows = far_apart_rows(white, min(max(1, self.size // 4), len(white)))
+        self.bank = torch.cat([self.bank, white[rows]])
+
     @in_float32
     def forward(self, maps: Tensor) -> Tensor:
         """Maps of features to distances, (batch, 1, height, width).

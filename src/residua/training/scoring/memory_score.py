@@ -148,6 +148,19 @@ class MemoryScorer(Scorer):
         scores = self._image_scores(self.places(maps), codes)
         self.image_centre, self.image_spread = centre_and_spread(scores)
 
+    def remember(self, images: Images) -> None:
+        """Take images of another product into the memory; what is usual stays as it is.
+
+        Distances of all other images can only fall.
+        """
+        generator = torch.Generator().manual_seed(0)
+        per_image = max(1, _MOST_VECTORS // len(images))
+        vectors = [
+            some_vectors(smooth_places(self._features(chunk)), generator, per_image)
+            for chunk in chunks_of(images, _CHUNK)
+        ]
+        self.nearest.remember(torch.cat(vectors)[:_MOST_VECTORS])
+
     def _features(self, images: Tensor) -> Tensor:
         """What the backbone sees, (batch, n_features, rows, columns)."""
         return self.network.targets(torch.where(self.is_even, even_light(images), images))

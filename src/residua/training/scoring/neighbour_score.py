@@ -51,8 +51,17 @@ class NeighbourScorer(Scorer):
             " looks up the nearest image. Use the recipe pca."
         )
 
+    def remember(self, images: Tensor) -> None:
+        """Keep more images, of another product; scores of all others can only fall."""
+        network = self.network
+        network.kept = torch.cat([network.kept, _flat(images) - network.centre])
+        network.squares = network.kept.square().sum(1)
+
     def fit(self, train: Tensor, held_out: Tensor) -> None:
         """Keep the training images; held-out ones are not looked at."""
-        images: Any = train
-        chunks = images.split(at_once(images, _CHUNK))
-        self.network.fit(torch.cat([chunk.flatten(1) for chunk in chunks]))
+        self.network.fit(_flat(train))
+
+
+def _flat(images: Any) -> Tensor:
+    chunks = images.split(at_once(images, _CHUNK))
+    return torch.cat([chunk.flatten(1) for chunk in chunks])
