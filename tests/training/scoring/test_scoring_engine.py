@@ -201,6 +201,15 @@ def test_an_engine_that_gets_no_images_gives_no_scores(graph, mixed):
     assert (len(none.score), none.maps, len(none.reconstructions)) == (0, [], 0)
 
 
+def test_bytes_and_floats_among_each_other_are_scored_as_alone(graph):
+    images = np.random.default_rng(1).integers(0, 256, (4, 12, 10, 1)).astype(np.uint8)
+    mixed_types = [
+        image if row % 2 else image / np.float32(255) for row, image in enumerate(images)
+    ]
+    engine = GraphEngine(graph, 1, 4)
+    assert np.array_equal(engine.score(mixed_types).score, engine.score(list(images)).score)
+
+
 def test_an_engine_refuses_images_of_another_number_of_channels(graph):
     with pytest.raises(ShapeError, match=r"must be grey.*Got colour"):
         GraphEngine(graph, 1, 4).score([np.zeros((9, 9, 3), np.uint8)])

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from residua.engines import Scores
-from residua.engines.interface import check_channels
+from residua.engines.interface import check_channels, join_scores, score_with
 from residua.images import ImageSet
 from residua.images.channels import own_channels
 from residua.images.listing import Progress
-from residua.training.scoring.graph import GraphOutput, InferenceGraph
+from residua.training.scoring.graph import InferenceGraph
 from residua.training.scoring.image_list import ImageList, Images
 from residua.training.scoring.learned_score import Seen, see
 from residua.training.scoring.prepare import Prepare
@@ -120,62 +120,25 @@ def prepared_one_by_one(
 
 
 def score_images(
-    graph: InferenceGraph,
-    images: ImageSet,
-    *,
-    batch_size: int,
-    maps: bool = False,
-    reconstructions: bool = False,
-    progress: Progress | None = None,
-    on_map: Callable[[int, NDArray[np.float32]], None] | None = None,
+    graph: InferenceGraph, images: ImageSet, *, batch_size: int, **wanted: Any
 ) -> Scores:
-    """Run the graph over `images`, in order.
-
-    ``on_map`` is given each image's number and map, which is then dropped.
-
-    The network always sees exactly `batch_size` images: the last batch is filled with black ones,
-    whose results are dropped. Each image is prepared by itself where sizes differ; where it keeps
-    its own proportions, it is scored by itself.
-    """
-    batch_size = _possible(graph, batch_size)
-    was_training = graph.training
-    graph.eval()
-    one_size = graph.prepare.at_one_size()
-    kept: list[dict[str, NDArray[Any]]] = []
-    kept_maps: list[NDArray[np.float32]] = []
-    done = 0
-    with torch.inference_mode():
-        for batch in images.batches(batch_size):
-            scored = graph.score_prepared(_prepared_batch(graph.prepare, batch, batch_size))
-            kept.append(_to_numpy(scored, len(batch), one_size, reconstructions=reconstructions))
-            if maps or on_map is not None:
-                restored = _restore_maps(graph.prepare, scored.error_map, batch)
-                kept_maps.extend(restored if maps else [])
-                if on_map is not None:
-                    for row, one in enumerate(restored, start=done):
-                        on_map(row, one)
-            done += len(batch)
-            if progress is not None:
-                progress(done, len(images))
-    graph.train(was_training)
-    joined = _join(kept, graph, images.channels, reconstructions=reconstructions)
-    return Scores(
-        score=joined["score"],
-        anomalous=joined["anomalous"],
-        columns={name: joined[name] for name in ("mse", "mae", "ssim")},
-        maps=kept_maps if maps else None,
-        reconstructions=joined.get("reconstruction"),
-        probabilities=joined.get("probabilities"),
-    )
+    """Run the graph over `images`; `wanted` is what `residua.engines.score_with` takes."""
+    return score_with(GraphEngine(graph, images.channels, batch_size), images, **wanted)
 
 
 class GraphEngine:
-    """The graph as an `Engine`: the reference that all others are verified against."""
+    """The graph as an `Engine`: the reference that all others are verified against.
+
+    The network always sees exactly ``batch_size`` images: the last batch is filled with black ones,
+    whose results are dropped. Each image is prepared by itself where sizes differ; where it keeps
+    its own proportions, it is scored by itself.
+    """
 
     name = "torch"
 
     def __init__(self, graph: InferenceGraph, channels: int, batch_size: int) -> None:
-        self._graph, self.channels, self.batch_size = graph, channels, batch_size
+        self._graph, self.channels = graph, channels
+        self.batch_size = _possible(graph, batch_size)
 
     def score(
         self,
@@ -190,13 +153,38 @@ class GraphEngine:
         `columns` come at no cost here, so they always do.
         """
         check_channels((image.shape[-1] for image in images), self.channels)
-        none = np.zeros((0, *self._graph.prepare.size, self.channels), np.uint8)
-        return score_images(
-            self._graph,
-            ImageSet.from_arrays(images if len(images) else none),
-            batch_size=self.batch_size,
-            maps=maps,
-            reconstructions=reconstructions,
+        was_training = self._graph.training
+        self._graph.eval()
+        with torch.inference_mode():
+            parts = [
+                self._batch(images[start : start + self.batch_size], maps, reconstructions)
+                for start in range(0, max(1, len(images)), self.batch_size)
+            ]
+        self._graph.train(was_training)
+        return join_scores(parts)
+
+    def _batch(self, images: Sequence[NDArray[Any]], maps: bool, reconstructions: bool) -> Scores:
+        n, prepare = len(images), self._graph.prepare
+        black = np.zeros((*prepare.size, self.channels), np.uint8)
+        scored = self._graph.score_prepared(
+            _prepared_batch(prepare, images if n else [black], self.batch_size)
+        )
+
+        def kept(values: Tensor) -> NDArray[Any]:
+            return values[:n].cpu().numpy()
+
+        rebuilt = None
+        if reconstructions:
+            one_size = prepare.at_one_size()
+            restored = one_size(scored.reconstruction[:n].permute(0, 2, 3, 1))
+            rebuilt = kept(restored.permute(0, 2, 3, 1))
+        return Scores(
+            score=kept(scored.score),
+            anomalous=kept(scored.anomalous),
+            columns={name: kept(getattr(scored, name)) for name in ("mse", "mae", "ssim")},
+            maps=_restore_maps(prepare, scored.error_map, images) if maps else None,
+            reconstructions=rebuilt,
+            probabilities=None if scored.probabilities is None else kept(scored.probabilities),
         )
 
 
@@ -273,9 +261,10 @@ def _possible(graph: InferenceGraph, batch_size: int) -> int:
     return 1 if graph.prepare.aspect == "area" else batch_size
 
 
-def _prepared_batch(prepare: Prepare, batch: list[NDArray[Any]], batch_size: int) -> Tensor:
+def _prepared_batch(prepare: Prepare, batch: Sequence[NDArray[Any]], batch_size: int) -> Tensor:
     device = prepare.unit.device
-    if prepare.aspect != "area" and all(image.shape[:2] == prepare.size for image in batch):
+    kinds = {(image.shape[:2], image.dtype) for image in batch}
+    if prepare.aspect != "area" and len(kinds) == 1 and batch[0].shape[:2] == prepare.size:
         # Nothing to resize: element by element, however stacked.
         prepared = prepare(torch.tensor(np.stack(batch), device=device))
     else:
@@ -311,42 +300,9 @@ def _stacked(images: list[NDArray[Any]]) -> NDArray[Any]:
 
 
 def _restore_maps(
-    prepare: Prepare, maps: Tensor, batch: list[NDArray[Any]]
+    prepare: Prepare, maps: Tensor, batch: Sequence[NDArray[Any]]
 ) -> list[NDArray[np.float32]]:
     return [
         prepare.restore(maps[index : index + 1], image.shape[0], image.shape[1])[0].cpu().numpy()
         for index, image in enumerate(batch)
     ]
-
-
-def _to_numpy(
-    scored: GraphOutput, n: int, one_size: Prepare, *, reconstructions: bool
-) -> dict[str, NDArray[Any]]:
-    kept = {
-        name: getattr(scored, name)[:n].cpu().numpy()
-        for name in ("score", "anomalous", "mse", "mae", "ssim")
-    }
-    if scored.probabilities is not None:
-        kept["probabilities"] = scored.probabilities[:n].cpu().numpy()
-    if reconstructions:
-        restored = one_size(scored.reconstruction[:n].permute(0, 2, 3, 1))
-        kept["reconstruction"] = restored.permute(0, 2, 3, 1).cpu().numpy()
-    return kept
-
-
-def _join(
-    kept: list[dict[str, NDArray[Any]]],
-    graph: InferenceGraph,
-    channels: int,
-    *,
-    reconstructions: bool,
-) -> dict[str, NDArray[Any]]:
-    if kept:
-        return {name: np.concatenate([part[name] for part in kept]) for name in kept[0]}
-    empty: dict[str, NDArray[Any]] = {
-        name: np.zeros(0, np.float32) for name in ("score", "mse", "mae", "ssim")
-    }
-    empty["anomalous"] = np.zeros(0, np.bool_)
-    if reconstructions:
-        empty["reconstruction"] = np.zeros((0, *graph.prepare.size, channels), np.float32)
-    return empty
