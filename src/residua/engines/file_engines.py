@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from residua._pixels import as_unit
 from residua.engines.card import Card, check_fresh, read_card
 from residua.engines.interface import Engine, Scores, check_channels
 from residua.engines.kinds import parse_engine
@@ -193,11 +194,7 @@ class ExportedEngine(ABC):
 
     def _entry(self, images: NDArray[Any]) -> NDArray[Any]:
         if self.card.entry == "float32":
-            return (
-                images.astype(np.float32) / np.float32(255)
-                if images.dtype == np.uint8
-                else images.astype(np.float32)
-            )
+            return as_unit(images)
         if images.dtype != np.uint8:
             raise InputError(
                 f"{self.name}: the exported model takes 8-bit images. Got {images.dtype}. "

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from residua._pixels import as_bytes, as_unit
 from residua.evaluation.evidence import Gallery
 from residua.evaluation.thumbnails import Thumbnails, choose_thumbnails, thumbnail_size
 
@@ -30,11 +31,11 @@ def worst_images(
     index = (
         order if len(order) <= _WORST + _BEST else np.concatenate([order[:_WORST], order[-_BEST:]])
     )
-    x, r = (_as_unit(array[index]) for array in (images, reconstructions))
+    x, r = (as_unit(array[index]) for array in (images, reconstructions))
     return Gallery(
         index=index.astype(np.int64),
-        images=_as_bytes(x),
-        reconstructions=_as_bytes(r),
+        images=as_bytes(x),
+        reconstructions=as_bytes(r),
         error_maps=np.square(x - r).mean(axis=3).astype(np.float32),
     )
 
@@ -51,17 +52,5 @@ def small_images(images: NDArray[Any], errors: NDArray[np.float64]) -> Thumbnail
     size = thumbnail_size(len(index), (images.shape[1], images.shape[2]))
     parts = (index[start : start + 256] for start in range(0, len(index), 256))
     return Thumbnails(
-        index, np.concatenate([_as_bytes(resize(_as_unit(images[part]), size)) for part in parts])
+        index, np.concatenate([as_bytes(resize(as_unit(images[part]), size)) for part in parts])
     )
-
-
-def _as_unit(array: NDArray[Any]) -> NDArray[np.float32]:
-    return (
-        array.astype(np.float32)
-        if array.dtype.kind == "f" or array.dtype == np.bool_
-        else (array / np.iinfo(array.dtype).max).astype(np.float32)
-    )
-
-
-def _as_bytes(array: NDArray[np.float32]) -> NDArray[np.uint8]:
-    return np.round(array * 255).astype(np.uint8)

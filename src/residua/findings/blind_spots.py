@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from residua._pixels import as_bytes, as_unit
 from residua.findings.figures import Figure, Group, Picture
 from residua.findings.kind import Answer, ChangedScores, Finding, FindingKind, JudgedFacts
 
@@ -107,7 +108,7 @@ def changed_scores(facts: JudgedFacts) -> ChangedScores | None:
     images = list(facts.images[rows])
     scores, groups = {}, []
     for kind, changes in (("faint", PERTURBATIONS), ("gross", GROSS)):
-        shown = [Picture.of(_as_float(images[0]), "as it is")]
+        shown = [Picture.of(as_unit(images[0]), "as it is")]
         # One change after the other: large images changed in several ways fill memory.
         for name, change in changes.items():
             changed = _perturbed(images, change, rng, facts.images.dtype)
@@ -146,13 +147,6 @@ def _answered(changed: ChangedScores, threshold: float) -> Figure | None:
     return replace(changed.figure, groups=tuple(groups))
 
 
-def _as_float(image: NDArray[Any]) -> NDArray[np.float32]:
-    values = image.astype(np.float32)
-    if image.dtype == np.uint8:
-        values /= np.float32(255)
-    return values
-
-
 def _perturbed(
     images: list[NDArray[Any]], change: Perturbation, rng: np.random.Generator, dtype: np.dtype[Any]
 ) -> list[NDArray[Any]]:
@@ -164,16 +158,10 @@ def _perturbed(
         both = image, other
         if change not in _NOISES and all(own_channels(one).shape[-1] == 1 for one in both):
             both = own_channels(image), own_channels(other)
-        one = change(_as_float(both[0]), rng, both[1])
-        stored = one if dtype != np.uint8 else _as_bytes(one)
+        one = change(as_unit(both[0]), rng, both[1])
+        stored = one if dtype != np.uint8 else as_bytes(one)
         changed.append(with_channels(stored, image.shape[-1]))
     return changed
-
-
-def _as_bytes(values: _Image) -> NDArray[np.uint8]:
-    scaled = np.clip(values, 0, 1)
-    scaled *= np.float32(255)
-    return np.rint(scaled, out=scaled).astype(np.uint8)
 
 
 def _blurred(image: _Image, rng: np.random.Generator, other: NDArray[Any]) -> _Image:
@@ -229,7 +217,7 @@ def _patched(image: _Image, rng: np.random.Generator, other: NDArray[Any]) -> _I
     if min(other.shape[:2]) < 2 * side:
         return image
     top, left = ((extent - side) // 2 for extent in other.shape[:2])
-    patch = _as_float(np.rot90(other[top : top + side, left : left + side]))
+    patch = as_unit(np.rot90(other[top : top + side, left : left + side]))
     row, column = (
         int(rng.integers(extent // 4, max(extent // 4 + 1, 3 * extent // 4 - side)))
         for extent in image.shape[:2]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from residua._check import fault
+from residua._pixels import as_bytes
 from residua.errors import BundleError, ShapeError
 
 MOST_GROUPS = 24
@@ -54,9 +55,7 @@ class Picture:
             )
             raise fault("Picture.of", must, f"{np.shape(image)}", "Pass one image", ShapeError)
         if array.dtype != np.uint8:
-            array = np.rint(np.clip(np.nan_to_num(array.astype(np.float32)), 0, 1) * 255).astype(
-                np.uint8
-            )
+            array = as_bytes(np.nan_to_num(array.astype(np.float32)))
         return cls(_shrunk(array), caption)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from residua._pixels import as_unit
 from residua.findings.kind import Finding, FindingKind
 from residua.metrics.scale import straight_line
 
@@ -67,7 +68,7 @@ def find_mispaired(images: NDArray[Any], reconstructions: NDArray[Any]) -> Findi
         return None
     n_values = images[0].size
     step = max(1, len(images) // min(_MOST_IMAGES, max(1, _MOST_VALUES // n_values)))
-    x, r = (_as_unit(array[::step]) for array in (images, reconstructions))
+    x, r = (as_unit(array[::step]) for array in (images, reconstructions))
     error = float(np.square(x - r).mean())
     if x.std() > 0 and _are_one_array(images, reconstructions, x, r):
         return _same(error)
@@ -99,12 +100,6 @@ def _same(error: float) -> Finding:
         ),
         what_to_do="Name the array of each: FILE.npz:NAME, or two files.",
     )
-
-
-def _as_unit(array: NDArray[Any]) -> Floats:
-    if array.dtype.kind in "fb":
-        return array.astype(np.float32)
-    return (array / np.iinfo(array.dtype).max).astype(np.float32)
 
 
 def _resembles(x: Floats, r: Floats) -> bool:
@@ -281,7 +276,7 @@ def _is_own(likeness: Floats, own: Floats) -> bool:
 
 def _smoothness(array: NDArray[Any]) -> float:
     """Correlation of neighbours along the width: about 0 of noise."""
-    values = _as_unit(array[:: max(1, len(array) // _MOST_IMAGES)]).astype(np.float64)
+    values = as_unit(array[:: max(1, len(array) // _MOST_IMAGES)]).astype(np.float64)
     centred = values - values.mean(axis=0)
     left, right = centred[:, :, :-1].ravel(), centred[:, :, 1:].ravel()
     return float(left @ right / max(float(np.linalg.norm(left) * np.linalg.norm(right)), 1e-12))
@@ -309,7 +304,7 @@ def _error_of(
     return float(
         np.mean(
             [
-                np.square(_as_unit(images[i : i + 1]) - _as_unit(reconstructions[j : j + 1])).mean()
+                np.square(as_unit(images[i : i + 1]) - as_unit(reconstructions[j : j + 1])).mean()
                 for i, j in zip(of_images, rows, strict=True)
             ]
         )
@@ -332,7 +327,7 @@ def _small(array: NDArray[Any]) -> Floats:
         0, width, min(width, _SIDE if height > 1 else _SIDE**2), endpoint=False
     ).astype(int)
     for start in range(0, len(array), 256):
-        unit = _as_unit(array[start : start + 256])
+        unit = as_unit(array[start : start + 256])
         sums = np.add.reduceat(np.add.reduceat(unit, rows, axis=1), columns, axis=2)
         area = np.outer(np.diff([*rows, height]), np.diff([*columns, width]))
         parts.append((sums / area[..., np.newaxis]).reshape(len(unit), -1).astype(np.float32))

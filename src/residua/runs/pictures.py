@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from residua._pixels import as_bytes
 from residua.engines import score_with
 from residua.evaluation import Gallery, Thumbnails, choose_thumbnails, thumbnail_size
 from residua.images import ImageSet
@@ -64,11 +65,11 @@ def make_gallery(
     nearest = None if fitted_on is None else nearest_images(model, fitted_on, shown)
     return Gallery(
         index=index,
-        images=_as_bytes(prepared),
-        reconstructions=None if rebuilt is None else _as_bytes(rebuilt),
+        images=as_bytes(prepared),
+        reconstructions=None if rebuilt is None else as_bytes(rebuilt),
         error_maps=maps,
         masks=_shown_masks(model, shown) if shown.has_masks else None,
-        nearest=None if nearest is None else _as_bytes(model.prepare(nearest, size)),
+        nearest=None if nearest is None else as_bytes(model.prepare(nearest, size)),
         nearest_paths=None if nearest is None else nearest.paths,
     )
 
@@ -107,12 +108,7 @@ def make_thumbnails(
     index = choose_thumbnails(scores, is_anomalous)
     chosen = images if len(index) == len(images) else images[index]
     small = thumbnail_size(len(index), model.facts.size)
-    return Thumbnails(index, _as_bytes(model.prepare(chosen, small)))
-
-
-def _as_bytes(images: Floats) -> NDArray[np.uint8]:
-    """Images in [0, 1] as bytes; values outside are clipped."""
-    return np.rint(np.clip(images, 0, 1) * 255).astype(np.uint8)
+    return Thumbnails(index, as_bytes(model.prepare(chosen, small)))
 
 
 def _shown_masks(model: JudgedModel, images: ImageSet) -> NDArray[np.bool_]:

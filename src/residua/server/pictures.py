@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from residua._pixels import as_bytes
 from residua.evaluation.report.pictures import data_uri, error_ceiling, heat_map
 from residua.server.answers import Pictures
 from residua.server.batcher import ImageResult
@@ -30,11 +31,11 @@ def pictures_of(pixels: NDArray[Any], scored: ImageResult, ceiling: float | None
     errors = _errors(scored)
     brightest = error_ceiling(errors) if ceiling is None else ceiling
     return Pictures(
-        image=data_uri(_as_bytes(pixels), _SIDE),
+        image=data_uri(as_bytes(pixels), _SIDE),
         reconstruction=(
             None
             if scored.reconstruction is None
-            else data_uri(_as_bytes(scored.reconstruction), _SIDE)
+            else data_uri(as_bytes(scored.reconstruction), _SIDE)
         ),
         map=data_uri(heat_map(errors, brightest), _SIDE),
         brightest=brightest,
@@ -60,7 +61,7 @@ def map_png(
     if style == "heat":
         return _png(Image.fromarray(heat)), scale
     share = np.clip(errors / scale, 0, 1)[..., np.newaxis] * _HEAT_SHARE
-    under = _as_bytes(pixels).astype(np.float32) * _DARKENED
+    under = as_bytes(pixels).astype(np.float32) * _DARKENED
     return (
         _png(Image.fromarray((under * (1 - share) + heat * share).round().astype(np.uint8))),
         scale,
@@ -71,12 +72,6 @@ def _errors(scored: ImageResult) -> NDArray[np.float32]:
     """The map with nothing in it that cannot be drawn; the batcher was asked for pictures."""
     assert scored.error_map is not None
     return np.nan_to_num(scored.error_map, nan=0.0).clip(0, None)
-
-
-def _as_bytes(pixels: NDArray[Any]) -> NDArray[np.uint8]:
-    if pixels.dtype == np.uint8:
-        return pixels
-    return np.asarray((np.clip(pixels, 0, 1) * 255).round(), np.uint8)
 
 
 def _png(picture: Image.Image) -> bytes:

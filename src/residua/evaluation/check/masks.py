@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import find_objects, label, uniform_filter
 
+from residua._pixels import as_bytes
 from residua.findings.kind import MaskMeasures
 from residua.images import ImageSet
 from residua.images.channels import own_channels
@@ -163,11 +164,7 @@ def _width(mask: NDArray[np.bool_]) -> float:
 
 
 def _small(image: NDArray[np.generic]) -> NDArray[np.float64]:
-    pixels = (
-        image
-        if image.dtype == np.uint8
-        else np.rint(image.astype(np.float32) * 255).astype(np.uint8)
-    )
+    pixels = as_bytes(image)
     shrunk = min(1.0, _SIDE / max(pixels.shape[:2]))
     size = (max(1, round(pixels.shape[1] * shrunk)), max(1, round(pixels.shape[0] * shrunk)))
     picture = Image.fromarray(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from residua._pixels import as_bytes
 from residua._text import count
 from residua.evaluation.comparison import Comparison
 from residua.evaluation.notebook.style import ROOT, style
@@ -199,9 +200,7 @@ def _spread(images: ImageSet) -> list[int]:
 
 
 def _thumbnail(images: ImageSet, place: int) -> Html:
-    pixels = images[place]
-    if pixels.dtype != np.uint8:
-        pixels = np.round(pixels * 255).astype(np.uint8)
+    pixels = as_bytes(images[place])
     name = str(images.paths[place])
     label = name.rsplit("/", 1)[-1] if images.labels is None else _label(images.labels[place])
     return element(

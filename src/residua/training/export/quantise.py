@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from residua._pixels import as_unit
 from residua.errors import InputError, MissingExtraError
 from residua.images import ImageSet
 
@@ -128,9 +129,4 @@ def _feeds(images: ImageSet, *, as_float: bool) -> Iterator[dict[str, NDArray[An
         np.linspace(0, len(images) - 1, min(len(images), _MOST_IMAGES)).astype(np.int64)
     )
     for image in images[rows]:
-        whole = (
-            image.astype(np.float32) / np.float32(255)
-            if as_float and image.dtype == np.uint8
-            else image
-        )
-        yield {"images": whole[np.newaxis]}
+        yield {"images": (as_unit(image) if as_float else image)[np.newaxis]}

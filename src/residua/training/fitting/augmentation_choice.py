@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
+from residua._pixels import as_unit
 from residua.images import ImageSet
 from residua.images.resize import resize
 from residua.training.fitting.targets import Targets
@@ -119,5 +120,4 @@ def _small(images: ImageSet) -> NDArray[np.float32]:
     """Images at 16x16 pixels or as they are, whichever is smaller, as floats."""
     height, width = (int(side) for side in np.median(images.sizes, axis=0))
     size = (min(_SIDE, height), min(_SIDE, width))
-    small = np.stack([resize(image, size) for image in images]).astype(np.float32)
-    return small / np.float32(255) if images.dtype == np.uint8 else small
+    return as_unit(np.stack([resize(image, size) for image in images]))
