@@ -235,3 +235,16 @@ def test_copies_of_training_images_are_told_by_what_they_do_to_accuracy():
     told = next(finding for finding in record.findings if finding.code == "leakage")
     assert "Without them accuracy is 0 " in told.meaning
     assert "instead of 0.25" in told.meaning
+
+
+def test_copies_are_told_of_where_images_have_several_labels():
+    labels, predicted = np.ones((20, 2), int), np.zeros((20, 2), int)
+    labels[::2, 0] = predicted[::2, 0] = 0  # so that it is no one-hot matrix
+    predicted[:10] = labels[:10]  # right on the copies alone
+    names = np.arange(20).astype(str).astype(object)
+    kinds = np.where(np.arange(20) < 10, "exact", None).astype(object)
+    record = evaluate_classification(
+        labels, predicted, multilabel=True, leaks=Leaks(kinds, names, names)
+    )
+    assert "Without them accuracy is 0 " in found(record, "leakage").meaning
+    assert record.metrics["accuracy"].value == 0.5

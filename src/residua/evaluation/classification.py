@@ -152,6 +152,7 @@ def classification_facts(
             predictions,
             classes=classes,
             baselines=baselines,
+            leaks=leaks,
             groups=groups,
             confidence=confidence,
             seed=seed,

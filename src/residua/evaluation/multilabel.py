@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from residua._check import Problems, same_length
 from residua.errors import LabelError, ShapeError
+from residua.evaluation.conclusion import with_metrics
 from residua.evaluation.standings import beside_columns
 from residua.findings import JudgedFacts
 from residua.metrics.groups import Groups, names_of
 from residua.metrics.reported import estimates_of, estimates_per_class
 from residua.metrics.samples import SeveralLabels
+from residua.records import Estimate
+
+if TYPE_CHECKING:
+    from residua.images.duplicates import Leaks
 
 
 def multilabel_facts(
@@ -23,6 +29,7 @@ def multilabel_facts(
     *,
     classes: Sequence[Any] | NDArray[Any] | None = None,
     baselines: Mapping[str, Mapping[str, Any]] | None = None,
+    leaks: Leaks | None = None,
     groups: Any = None,
     confidence: float = 0.95,
     seed: int = 0,
@@ -50,18 +57,29 @@ def multilabel_facts(
         seed=seed,
     )
     sample = SeveralLabels(confidence, seed, groups=grouped, holds=y, predicted=predicted, given=p)
-    return JudgedFacts(
+
+    def metrics_of(kept: NDArray[np.bool_]) -> dict[str, Estimate]:
+        some = replace(
+            sample,
+            groups=None if grouped is None else grouped.of(kept),
+            holds=y[kept],
+            predicted=predicted[kept],
+            given=p[kept],
+        )
+        return estimates_of(some) | estimates_per_class(some, names)
+
+    facts = JudgedFacts(
         job="classify",
         confidence=confidence,
         seed=seed,
         n_images=len(y),
         counts={"test": len(y)},
-        metrics=estimates_of(sample) | estimates_per_class(sample, names),
         multilabel=(y, p),
         baselines=beside.metrics or None,
         standings=beside.standings,
         groups=names_of(groups, grouped),
     )
+    return with_metrics(facts, metrics_of, leaks)
 
 
 def _names(
