@@ -58,6 +58,24 @@ class Problems:
         self.add(must, got, mend, kind)
         return value
 
+    def within(self, name: str, value: float, interval: str, mend: str) -> None:
+        """Note a number outside an interval, which is written as ``(0, 1]`` or ``[1, inf)``.
+
+        Examples
+        --------
+        >>> problems = Problems("plan")
+        >>> problems.within("power", 1.0, "[0, 1)", "Pass 0.8")
+        >>> bool(problems)
+        True
+        """
+        low, high = interval[1:-1].split(", ")
+        excluded = [low] * (interval[0] == "(") + [high] * (interval[-1] == ")")
+        if float(low) <= value <= float(high) and value not in map(float, excluded):
+            return
+        but = ("", f", {''.join(excluded)} excluded", ", both excluded")[len(excluded)]
+        must = f"be at least {low}" if high == "inf" else f"lie between {low} and {high}{but}"
+        self.add(f"{name} must {must}", f"{value}", mend, RangeError)
+
     def raise_any(self) -> None:
         """Raise what was noted.
 
@@ -68,6 +86,13 @@ class Problems:
         kinds = {type(one) for one in self._found}
         kind = kinds.pop() if len(kinds) == 1 else InputError
         raise kind("\n".join(map(str, self._found)))
+
+
+def check_within(where: str, name: str, value: float, interval: str, mend: str) -> None:
+    """Refuse a number outside an interval, which is written as ``(0, 1]`` or ``[1, inf)``."""
+    problems = Problems(where)
+    problems.within(name, value, interval, mend)
+    problems.raise_any()
 
 
 def is_tensor(value: Any) -> bool:

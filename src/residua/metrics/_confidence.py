@@ -9,16 +9,12 @@ import math
 from statistics import NormalDist
 
 from residua._check import Problems
-from residua.errors import RangeError
 from residua.records import Estimate
 
 
 def check_confidence(confidence: float, problems: Problems) -> None:
     """Note a problem unless `confidence` lies strictly between 0 and 1."""
-    if not 0 < confidence < 1:
-        problems.add(
-            "confidence must lie between 0 and 1", f"{confidence}", "Pass 0.95 for 95%", RangeError
-        )
+    problems.within("confidence", confidence, "(0, 1)", "Pass 0.95 for 95%")
 
 
 def require_confidence(where: str, confidence: float) -> None:

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from residua._check import Problems
-from residua.errors import RangeError
 from residua.metrics._confidence import check_confidence
 from residua.metrics._ranks import labelled_scores
 from residua.metrics.groups import as_groups, caveat_of
@@ -71,8 +70,7 @@ def false_alarms_at_recall(
     """
     problems = Problems("false_alarms_at_recall")
     check_confidence(confidence, problems)
-    if not 0 < recall < 1:
-        problems.add("recall must lie between 0 and 1", f"{recall}", "Pass 0.9 for 90%", RangeError)
+    problems.within("recall", recall, "(0, 1)", "Pass 0.9 for 90%")
     problems.raise_any()
     truth, values = labelled_scores("false_alarms_at_recall", labels, scores)
     if truth.all() or not truth.any():

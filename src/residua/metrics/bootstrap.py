@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua._check import Problems, same_length
-from residua.errors import RangeError
 from residua.metrics._confidence import check_confidence, student_t
 from residua.metrics.groups import LEAST_GROUPS, Groups, as_groups, caveat_of
 from residua.records import Estimate
@@ -124,8 +123,7 @@ def _checked(
         **{f"array {i + 1}": column for i, column in enumerate(columns)},
         stratify=stratify,
     )
-    if n_resamples < 100:
-        problems.add("n_resamples must be at least 100", f"{n_resamples}", "Pass 1000", RangeError)
+    problems.within("n_resamples", n_resamples, "[100, inf)", "Pass 1000")
     problems.raise_any()
     return columns, as_groups(groups, len(columns[0]))
 

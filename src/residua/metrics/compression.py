@@ -111,10 +111,7 @@ def latent_compression(
         "bits_a_number": bits_a_number,
         "bits_a_value": bits_a_value,
     }.items():
-        if size < 1:
-            problems.add(
-                f"{name} must be at least 1", f"{size}", "Count the numbers in one code", RangeError
-            )
+        problems.within(name, size, "[1, inf)", "Count the numbers in one code")
     problems.raise_any()
     n_pixels, n_values = prod(image_shape[:2]), prod(image_shape)
     code, image = latent_size * bits_a_number / n_pixels, n_values * bits_a_value / n_pixels

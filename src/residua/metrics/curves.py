@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import fault
-from residua.errors import RangeError
+from residua._check import check_within
 from residua.metrics._ranks import insertion_points, labelled_scores, sorted_class
 
 Curve = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[Any]]
@@ -127,14 +126,9 @@ def _share(counts: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def _check_max_points(where: str, max_points: int | None) -> None:
-    if max_points is not None and max_points < 2:
-        raise fault(
-            where,
-            "max_points must be at least 2",
-            f"{max_points}",
-            "Pass None to keep every vertex",
-            RangeError,
-        )
+    if max_points is not None:
+        mend = "Pass None to keep every vertex"
+        check_within(where, "max_points", max_points, "[2, inf)", mend)
 
 
 def _spread(position: NDArray[np.float64], max_points: int | None) -> NDArray[np.int64]:

@@ -250,10 +250,7 @@ def _both(where: str, y_true: Any, y_pred: Any, threshold: float) -> tuple[Boole
                 "Pass logits through a sigmoid; leave out images without a prediction",
                 RangeError,
             )
-        if not 0 <= threshold <= 1:
-            problems.add(
-                "threshold must lie in [0, 1]", f"{threshold}", "Leave it at 0.5", RangeError
-            )
+        problems.within("threshold", threshold, "[0, 1]", "Leave it at 0.5")
         problems.raise_any()
         return truth, values > threshold
     predicted = _as_matrix(y_pred, "y_pred", problems)

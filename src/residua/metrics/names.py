@@ -8,6 +8,12 @@ from residua.metrics import reported
 from residua.metrics.reported import ReportedMetric
 from residua.records import Estimate
 
+# The one metric of a job that is compared: the first that the record has.
+PRIMARY = {
+    "detect": ("roc_auc",),
+    "reconstruct": ("mse",),
+    "classify": ("accuracy", "linear_probe_accuracy"),
+}
 BASELINES = {
     "untrained": "Untrained network",
     "mean_image": "Mean image",

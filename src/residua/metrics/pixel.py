@@ -127,10 +127,7 @@ def aupro(masks: Iterable[Any], maps: Iterable[Any], *, max_fpr: float = 0.3) ->
     (0.3333, 0.8)
     """
     problems = Problems("aupro")
-    if not 0 < max_fpr <= 1:
-        problems.add(
-            "max_fpr must lie in (0, 1]", f"{max_fpr}", "Pass 0.3, the usual limit", RangeError
-        )
+    problems.within("max_fpr", max_fpr, "(0, 1]", "Pass 0.3, the usual limit")
     background, defects, weights, n_regions = _by_region(_pairs(masks, maps, problems))
     problems.raise_any()
     return overlap_area(background, defects, weights, n_regions, max_fpr)

@@ -20,7 +20,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua._check import Problems
-from residua.errors import RangeError
 from residua.metrics._confidence import check_confidence, logit_interval, student_t, two_sided_z
 from residua.metrics._ranks import labelled_scores, places, sorted_class
 from residua.metrics.delong import area_bounds
@@ -100,8 +99,7 @@ def average_precision_interval(
     """
     problems = Problems("average_precision_interval")
     check_confidence(confidence, problems)
-    if n_resamples < 100:
-        problems.add("n_resamples must be at least 100", f"{n_resamples}", "Pass 1000", RangeError)
+    problems.within("n_resamples", n_resamples, "[100, inf)", "Pass 1000")
     problems.raise_any()
     truth, values = labelled_scores("average_precision_interval", labels, scores)
     n_positive = int(np.count_nonzero(truth))

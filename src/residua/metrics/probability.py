@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import fault
+from residua._check import check_within, fault
 from residua.errors import RangeError
 from residua.metrics._classes import with_probabilities
 from residua.metrics.ranking import roc_auc
@@ -73,14 +73,7 @@ def top_k_accuracy(y: Any, probabilities: Any, k: int, classes: Any = None) -> f
     >>> top_k_accuracy([0, 1], [[0.5, 0.3, 0.2], [0.2, 0.3, 0.5]], k=2)
     1.0
     """
-    if k < 1:
-        raise fault(
-            "top_k_accuracy",
-            "k must be at least 1",
-            f"{k}",
-            "Pass how many guesses count",
-            RangeError,
-        )
+    check_within("top_k_accuracy", "k", k, "[1, inf)", "Pass how many guesses count")
     _, true, p = with_probabilities("top_k_accuracy", y, probabilities, classes)
     return _mean(among_most_probable(true, p, k))
 
@@ -163,10 +156,7 @@ def reliability_table(
     >>> table.n, table.accuracy[3:].round(2)
     (array([0, 0, 0, 2, 1]), array([0.5, 1. ]))
     """
-    if bins < 1:
-        raise fault(
-            "reliability_table", "bins must be at least 1", f"{bins}", "Leave it at 15", RangeError
-        )
+    check_within("reliability_table", "bins", bins, "[1, inf)", "Leave it at 15")
     _, true, p = with_probabilities("reliability_table", y, probabilities, classes)
     confidence = p.max(axis=1).astype(np.float64)
     hit = p.argmax(axis=1) == true

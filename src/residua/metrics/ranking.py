@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import fault
-from residua.errors import RangeError
+from residua._check import check_within
 from residua.metrics._ranks import labelled_scores, places, sorted_class, twice_wins
 from residua.metrics.curves import precision_recall_curve, roc_curve
 
@@ -105,14 +104,8 @@ def partial_roc_auc(labels: Any, scores: Any, *, max_fpr: float) -> float:
     >>> partial_roc_auc([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8], max_fpr=0.5)
     0.25
     """
-    if not 0 < max_fpr <= 1:
-        raise fault(
-            "roc_auc",
-            "max_fpr must lie in (0, 1]",
-            f"{max_fpr}",
-            "Pass the largest false-positive rate of interest",
-            RangeError,
-        )
+    mend = "Pass the largest false-positive rate of interest"
+    check_within("roc_auc", "max_fpr", max_fpr, "(0, 1]", mend)
     truth, values = labelled_scores("roc_auc", labels, scores)
     negatives, positives = sorted_class(truth, values, False), sorted_class(truth, values, True)
     if not len(negatives) or not len(positives):

@@ -14,8 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from residua._check import fault
-from residua.errors import RangeError
+from residua._check import check_within
 from residua.metrics._pairs import Floats, Pair
 from residua.metrics.scale import ScaleAudit, scale_audit
 
@@ -34,6 +33,7 @@ __all__ = [
 
 _PIXELS = (1, 2, 3)
 _GREY_LEVEL = 1 / 255
+_EPSILON = "Leave it at its default, 1e-7"
 
 
 def mse(images: Any, reconstructions: Any) -> Floats:
@@ -156,7 +156,7 @@ def kl_divergence(images: Any, reconstructions: Any, *, epsilon: float = 1e-7) -
     """
     from scipy.special import rel_entr
 
-    _check_epsilon("kl_divergence", epsilon, 1.0)
+    check_within("kl_divergence", "epsilon", epsilon, "[0, 1)", _EPSILON)
 
     def divergence(x: Floats, r: Floats) -> Floats:
         x, r = x + epsilon, r + epsilon
@@ -193,7 +193,7 @@ def binary_cross_entropy(images: Any, reconstructions: Any, *, epsilon: float = 
     >>> binary_cross_entropy(np.array([[[1.0, 0.0]]]), np.array([[[0.5, 0.5]]])).round(4)
     array([0.6931])
     """
-    _check_epsilon("binary_cross_entropy", epsilon, 0.5, open_below=True)
+    check_within("binary_cross_entropy", "epsilon", epsilon, "(0, 0.5)", _EPSILON)
 
     def cross_entropy(x: Floats, r: Floats) -> Floats:
         r = np.clip(r, epsilon, 1 - epsilon)
@@ -257,16 +257,3 @@ def _mean_square(x: Floats, r: Floats) -> Floats:
     difference = (x - r).reshape(len(x), -1)
     total: Floats = np.vecdot(difference, difference)
     return total / difference.shape[1]
-
-
-def _check_epsilon(where: str, epsilon: float, below: float, *, open_below: bool = False) -> None:
-    if (epsilon > 0 or (epsilon == 0 and not open_below)) and epsilon < below:
-        return
-    bracket = "(" if open_below else "["
-    raise fault(
-        where,
-        f"epsilon must lie in {bracket}0, {below})",
-        f"{epsilon}",
-        "Leave it at its default, 1e-7",
-        RangeError,
-    )

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import fault
+from residua._check import check_within, fault
 from residua.errors import RangeError
 from residua.metrics._ranks import labelled_scores
 from residua.metrics.alarms_at_recall import missed_at, with_threshold_unknown
@@ -66,14 +66,7 @@ class ScoreSketch:
     """
 
     def __init__(self, n_bins: int = 65536) -> None:
-        if not 2 <= n_bins <= 1 << 24:
-            raise fault(
-                "ScoreSketch",
-                "n_bins must lie in [2, 2**24]",
-                f"{n_bins}",
-                "Pass 65536",
-                RangeError,
-            )
+        check_within("ScoreSketch", "n_bins", n_bins, "[2, 16777216]", "Pass 65536")
         self.n_bins = int(n_bins)
         self._shift = 0
         self._keys = np.zeros(0, np.uint64)

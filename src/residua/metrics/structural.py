@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from residua._check import Problems, fault
+from residua._check import Problems, check_within
 from residua.errors import RangeError
 from residua.metrics._pairs import Floats, Pair
 
@@ -227,15 +227,9 @@ def multiscale_gradient_magnitude_similarity(
     >>> 1 - multiscale_gradient_magnitude_similarity(step, step)
     array([0.])
     """
-    pair = Pair("multiscale_gradient_magnitude_similarity", images, reconstructions)
-    if scales < 1:
-        raise fault(
-            "multiscale_gradient_magnitude_similarity",
-            "scales must be at least 1",
-            f"{scales}",
-            "Leave it at 3",
-            RangeError,
-        )
+    where = "multiscale_gradient_magnitude_similarity"
+    check_within(where, "scales", scales, "[1, inf)", "Leave it at 3")
+    pair = Pair(where, images, reconstructions)
     n_scales = _n_scales(min(pair.shape[1:3]), scales, smallest=3)
 
     def mean(x: Floats, r: Floats) -> Floats:

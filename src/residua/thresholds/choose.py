@@ -92,20 +92,12 @@ def choose_threshold(
     known = None if groups is None else Groups.read(groups, len(array), problems)
     known = None if known is None or known.is_single else known
     check_confidence(problems, confidence)
-    if prevalence is not None and not 0 < prevalence < 1:
-        problems.add(
-            "prevalence must lie between 0 and 1",
-            f"{prevalence}",
-            "Pass the share of images that are anomalous",
-            RangeError,
-        )
-    if contamination is not None and not 0 <= contamination < 0.5:
-        problems.add(
-            "contamination must be at least 0 and less than 0.5",
-            f"{contamination}",
-            "Pass the share of calibration images that may be hidden anomalies, such as 0.02",
-            RangeError,
-        )
+    if prevalence is not None:
+        mend = "Pass the share of images that are anomalous"
+        problems.within("prevalence", prevalence, "(0, 1)", mend)
+    if contamination is not None:
+        mend = "Pass the share of calibration images that may be hidden anomalies, such as 0.02"
+        problems.within("contamination", contamination, "[0, 0.5)", mend)
     if promise not in PROMISED:
         problems.add(
             f"promise must be {' or '.join(PROMISED)}",
@@ -194,11 +186,6 @@ def _checked(
 
 
 def check_confidence(problems: Problems, confidence: float) -> None:
-    """Note a problem unless the confidence is a share strictly between 0.5 and 1."""
-    if not 0.5 <= confidence < 1:
-        mend = (
-            f"Write {confidence / 100:g}" if 50 <= confidence < 100 else "Write for instance 0.95"
-        )
-        problems.add(
-            "confidence must be at least 0.5 and less than 1", f"{confidence}", mend, RangeError
-        )
+    """Note a problem unless the confidence is at least 0.5 and below 1."""
+    mend = f"Write {confidence / 100:g}" if 50 <= confidence < 100 else "Write for instance 0.95"
+    problems.within("confidence", confidence, "[0.5, 1)", mend)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from residua._check import Problems
-from residua.errors import RangeError
 from residua.thresholds.calibration import percent
 from residua.thresholds.choose import check_confidence
+from residua.thresholds.planning import check_rates
 from residua.thresholds.policy import plain
 
 _DRAWS = 4000
@@ -87,20 +87,9 @@ def plan_corrections(
     """
     problems = Problems("plan")
     check_confidence(problems, confidence)
-    for name, rate in {"before": before, "after": after, "power": power}.items():
-        if not 0 < rate < 1:
-            problems.add(
-                f"{name} must lie between 0 and 1, both excluded",
-                f"{rate}",
-                "Write a share, for instance 0.6",
-                RangeError,
-            )
-    if before == after:
-        problems.add(
-            "the two rates must differ", f"{before} twice", "Name the improvement", RangeError
-        )
-    if taught is not None and taught < 1:
-        problems.add("taught must be 1 or more", f"{taught}", "Name how many teach", RangeError)
+    check_rates(problems, power, before=before, after=after)
+    if taught is not None:
+        problems.within("taught", taught, "[1, inf)", "Name how many teach")
     problems.raise_any()
     is_recall = after > before
     kind, n_taught = "anomalous" if is_recall else "normal", taught or _TAUGHT[is_recall]

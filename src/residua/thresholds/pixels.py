@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua._check import Problems, as_scores
-from residua.errors import RangeError
 
 
 def pixel_threshold_of(peaks: Any, *, share: float = 0.05) -> float | None:
@@ -41,8 +40,7 @@ def pixel_threshold_of(peaks: Any, *, share: float = 0.05) -> float | None:
     94.5
     """
     problems = Problems("pixel_threshold_of")
-    if not 0 < share < 1:
-        problems.add("share must lie in (0, 1)", f"{share}", "Pass 0.05", RangeError)
+    problems.within("share", share, "(0, 1)", "Pass 0.05")
     known = np.sort(as_scores(peaks, name="peaks", problems=problems)).astype(np.float64)
     problems.raise_any()
     # Rounded, because (n + 1) * (1 - .05) is a little more than a whole number for n = 19.

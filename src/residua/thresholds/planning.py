@@ -150,13 +150,8 @@ def plan(
 
 def check_groups(problems: Problems, group_size: int | None, share_of_group: float | None) -> None:
     """Note problems with the size of groups and with how alike their images are."""
-    if group_size is not None and group_size < 1:
-        problems.add(
-            "group_size must be at least 1",
-            f"{group_size}",
-            "Pass the images of a group",
-            RangeError,
-        )
+    if group_size is not None:
+        problems.within("group_size", group_size, "[1, inf)", "Pass the images of a group")
     if share_of_group is not None and group_size is None:
         problems.add(
             "share_of_group needs a group_size",
@@ -164,10 +159,18 @@ def check_groups(problems: Problems, group_size: int | None, share_of_group: flo
             "Pass the images of a group too",
             RangeError,
         )
-    if share_of_group is not None and not 0 <= share_of_group <= 1:
-        problems.add(
-            "share_of_group must lie between 0 and 1", f"{share_of_group}", "Pass 0.6", RangeError
-        )
+    if share_of_group is not None:
+        problems.within("share_of_group", share_of_group, "[0, 1]", "Pass 0.6")
+
+
+def check_rates(problems: Problems, power: float, **rates: float) -> None:
+    """Note problems with the power of a test and with the two rates that it tells apart."""
+    for name, rate in {**rates, "power": power}.items():
+        problems.within(name, rate, "(0, 1)", "Write a share, for instance 0.95")
+    one, other = rates.values()
+    if one == other:
+        mend = "Name the smallest difference that matters to you"
+        problems.add("the two rates must differ", f"{one} twice", mend, RangeError)
 
 
 def _grouped_plan(alone: Plan, rate: float, size: int, share: float | None) -> Plan:
@@ -251,21 +254,7 @@ def plan_difference(
     problems = Problems("plan_difference")
     check_confidence(problems, confidence)
     check_groups(problems, group_size, share_of_group)
-    for name, rate in {"first": first, "second": second, "power": power}.items():
-        if not 0 < rate < 1:
-            problems.add(
-                f"{name} must lie between 0 and 1, both excluded",
-                f"{rate}",
-                "Write a share, for instance 0.95",
-                RangeError,
-            )
-    if first == second:
-        problems.add(
-            "the two rates must differ",
-            f"{first} twice",
-            "Name the smallest difference that matters to you",
-            RangeError,
-        )
+    check_rates(problems, power, first=first, second=second)
     problems.raise_any()
     least, independent = abs(first - second), first + second - 2 * first * second
     effect = _effect(group_size or 1, 1.0 if share_of_group is None else share_of_group)
