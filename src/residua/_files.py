@@ -283,7 +283,8 @@ def in_a_line(error: Exception) -> str:
     No error echoes what was read. Of a record that is not valid, it is the first fault.
     """
     if hasattr(error, "errors"):
-        return str(error.errors()[0]["msg"])
+        first = error.errors()[0]
+        return ": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"])))
     words = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return str(words).splitlines()[0][:200]
 

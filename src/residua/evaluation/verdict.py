@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from residua._text import count, few, first_sentence
 from residua.findings.unknown_code_size import PREFIX
-from residua.metrics.names import baseline_title, metric_inside, metric_words
+from residua.metrics.names import PRIMARY, baseline_title, metric_inside, metric_words
 from residua.records import Estimate, Evaluation, Finding, Verdict
 
 _HALF, _QUARTER = 0.5, 0.25
@@ -16,11 +16,6 @@ _WELL = 0.8  # of the area under the ROC curve: scores that rank well
 _BRACKETS = re.compile(r" \([^()]*\)")
 _SLACK = 1e-9  # of a percentage that is a whole number but for rounding
 _HARDLY = 0.2  # of the way from chance to perfect
-_PRIMARY = {
-    "detect": ("roc_auc",),
-    "reconstruct": ("mse",),
-    "classify": ("accuracy", "linear_probe_accuracy"),
-}
 # Errors that can make a good model look bad: while one stands, nothing is called useless.
 _DISTORTING = frozenset(
     {
@@ -359,7 +354,7 @@ def _primary(evaluation: Evaluation) -> str | None:
     return next(
         (
             name
-            for name in _PRIMARY[evaluation.job]
+            for name in PRIMARY[evaluation.job]
             if _known(evaluation.metrics.get(name)) is not None
         ),
         None,

@@ -9,14 +9,14 @@ from residua._text import count
 from residua.findings.kind import Estimate, Finding, FindingKind, JudgedFacts, Standing
 from residua.findings.shortcut import LIGHT, shortcut_of
 from residua.findings.unknown_code_size import of_known_size
-from residua.metrics.names import baseline_title, difference_words, metric_inside, metric_words
+from residua.metrics.names import (
+    PRIMARY,
+    baseline_title,
+    difference_words,
+    metric_inside,
+    metric_words,
+)
 
-# The one metric of a job that is compared: the first that the record has.
-_PRIMARY = {
-    "detect": ("roc_auc",),
-    "reconstruct": ("mse",),
-    "classify": ("accuracy", "linear_probe_accuracy"),
-}
 # What a baseline is called as a recipe, by the metric of the job that the recipe can do.
 _RECIPES = {
     ("roc_auc", "pca"): "pca",
@@ -195,7 +195,7 @@ def _what_to_do(worst: int, metric: str, best: str) -> str:
 
 
 def _ask(facts: JudgedFacts) -> Finding | None:
-    metric = next((name for name in _PRIMARY[facts.job] if name in facts.metrics), None)
+    metric = next((name for name in PRIMARY[facts.job] if name in facts.metrics), None)
     if metric is None:
         return None
     beside = of_known_size(facts.baselines_in(metric))

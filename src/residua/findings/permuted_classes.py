@@ -180,12 +180,12 @@ def _ranking(
     """Area under the ROC curve of each class (row) against the rest by each column, images of it,
     and the variance by chance.
     """
+    from scipy.stats import rankdata  # most of a second to load
+
     n, k = probabilities.shape
     support = np.bincount(true, minlength=k)
-    sums = np.stack(
-        [np.bincount(true, _ranks(probabilities[:, column]), minlength=k) for column in range(k)],
-        axis=1,
-    )
+    ranks = rankdata(probabilities, axis=0)
+    sums = np.stack([np.bincount(true, column, minlength=k) for column in ranks.T], axis=1)
     inside, outside = (
         np.maximum(support, 1)[:, np.newaxis],
         np.maximum(n - support, 1)[:, np.newaxis],
@@ -193,12 +193,6 @@ def _ranking(
     areas = (sums - inside * (inside + 1) / 2) / (inside * outside)
     # Columns that sum to 1 move against each other, and so do the ranks of classes.
     return areas, support, ((n + 1) / (12 * inside * outside))[:, 0] * (k / (k - 1)) ** 2
-
-
-def _ranks(values: NDArray[Any]) -> NDArray[np.float64]:
-    """Ranks from 1; equal values share their mean."""
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return np.asarray((np.cumsum(counts) - (counts - 1) / 2)[place], np.float64)
 
 
 KIND = FindingKind(

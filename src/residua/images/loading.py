@@ -197,7 +197,8 @@ def load_images(
         told_notes = [*loaded.listing.notes, *notes]
         loaded = replace(loaded, listing=replace(loaded.listing, notes=told_notes))
     if not len(loaded.listing.names):
-        raise SourceError(_nothing_readable(name, loaded.listing))
+        refused = loaded.listing.quarantined
+        raise SourceError(nothing_readable(name, refused, len(refused)))
     _check_masks(loaded)
     loaded = _named_one_by_one(loaded, "products", None if isinstance(product, str) else product)
     if by == "array":
@@ -383,14 +384,12 @@ def _assemble(
     return ImageSet(table, np.arange(len(listing.names)), named)
 
 
-def _nothing_readable(source: str, listing: Listing) -> str:
-    first = next(iter(listing.quarantined), Quarantined("", ""))
-    got = (
-        f"{count(len(listing.quarantined), 'file')} that cannot be read ({first.path}:"
-        f" {first.reason})"
-        if listing.quarantined
-        else "none"
-    )
+def nothing_readable(source: str, quarantined: Sequence[Quarantined], n: int) -> str:
+    """The refusal of a source whose `n` files cannot be read; `quarantined` holds the first."""
+    got = "none"
+    if quarantined:
+        first = quarantined[0]
+        got = f"{count(n, 'file')} that cannot be read ({first.path}: {first.reason})"
     return (
         f"{source}: a source must hold at least one image that decodes. Got {got}. Name a folder or"
         " file with images."

@@ -40,8 +40,7 @@ class TrainedRun(Run):
         try:
             return RunState.model_validate_json(self._state())
         except ValidationError as error:
-            first = error.errors()[0]
-            raise self._not_written(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+            raise self._not_written(in_a_line(error)) from None
 
     def read_finished(self) -> RunState:
         """`run.json` of a run whose model is there; `BundleError` where training has not come to

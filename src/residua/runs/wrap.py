@@ -273,10 +273,8 @@ def _judged_job(
     images: ImageSet, labels: Any, targets: Any, n_classes: int, job: Job | None
 ) -> Job:
     """What a model is judged as where nobody says."""
-    if targets is not None:
+    if job is not None or targets is not None:
         return job or "reconstruct"
-    if job is not None:
-        return job
     if images.labels is not None and images.normal is not None:
         return "detect"
     if labels is None:

@@ -48,10 +48,8 @@ def read_dossier(path: str | Path) -> tuple[Dossier, Page | None] | None:
     try:
         return Dossier.model_validate(data), page
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
         raise SourceError(
-            f"{path}: the data must be a dossier that residua wrote. Got: {place}: {first['msg']}."
+            f"{path}: the data must be a dossier that residua wrote. Got: {in_a_line(error)}."
             " Write the dossier again."
         ) from None
 

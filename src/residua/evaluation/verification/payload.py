@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from residua._files import in_a_line
 from residua.errors import SourceError
 from residua.evaluation import Evidence
 from residua.evaluation.report.kinds import UNKNOWN
@@ -140,10 +141,8 @@ def carried_jobs(data: dict[str, Any], where: str) -> dict[str, JobPayload]:
     try:
         return {str(key): JobPayload.model_validate(job) for key, job in jobs.items()}
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
         raise SourceError(
-            f"{where}: the data must be what residua writes. Got: {place}: {first['msg']}. Write"
+            f"{where}: the data must be what residua writes. Got: {in_a_line(error)}. Write"
             " the report again."
         ) from None
 

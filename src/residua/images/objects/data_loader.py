@@ -9,7 +9,7 @@ from residua._check import fault
 from residua.errors import SourceError
 from residua.images.listing import Listing, Options
 from residua.images.objects import sequences
-from residua.images.objects.items import in_memory, list_items
+from residua.images.objects.items import list_in_memory
 
 _IN_ORDER = {"SequentialSampler", "RandomSampler"}
 
@@ -51,10 +51,7 @@ def read(thing: Any, options: Options) -> Listing:
         )
     mend = "Pass the loader's dataset, which is read as needed"
     size = thing.batch_size or getattr(batches, "batch_size", 0)
-    items = in_memory(thing, options, "the DataLoader", mend, batch_size=size)
-    return list_items(
-        "DataLoader", len(items), items.__getitem__, options, name="item", check_twice=False
-    )
+    return list_in_memory("DataLoader", thing, options, "the DataLoader", mend, batch_size=size)
 
 
 def _takes_all(loader: Any) -> bool:

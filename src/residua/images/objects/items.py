@@ -317,9 +317,9 @@ def _refuse_random(content: Items, names: NDArray[Any]) -> None:
             )
 
 
-def in_memory(
-    found: Any, options: Options, what: str, mend: str, *, batch_size: int = 0
-) -> list[Item]:
+def list_in_memory(
+    kind: str, found: Any, options: Options, what: str, mend: str, *, batch_size: int = 0
+) -> Listing:
     """Items that come in order once, alone or in batches, all in memory.
 
     All are read alike: three axes of which the first could be channels are a batch of grey images
@@ -346,13 +346,14 @@ def in_memory(
             )
     shapes = [_shape(item) for item, _ in items]
     grey = {shape[1:] for shape in shapes if len(shape) == 3 and _is_batch(shape)}
-    return [
+    alone = [
         one
         for (item, most), shape in zip(items, shapes, strict=True)
         for one in _unbatched(
             item, shape, _is_batch(shape) or shape[1:] in grey or 0 < (shape or (0,))[0] <= most
         )
     ]
+    return list_items(kind, len(alone), alone.__getitem__, options, name="item", check_twice=False)
 
 
 def _n_bytes(image: Any) -> int:

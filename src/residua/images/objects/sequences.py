@@ -15,7 +15,7 @@ import numpy as np
 
 from residua.errors import SourceError
 from residua.images.listing import Listing, Options
-from residua.images.objects.items import in_memory, list_items
+from residua.images.objects.items import list_in_memory, list_items
 
 
 def recognises(thing: Any) -> bool:
@@ -39,8 +39,8 @@ def read(thing: Any, options: Options) -> Listing:
                 name, n, thing.__getitem__, options, name=name, names=_paths(thing, n)
             )
         thing = (thing[row] for row in range(n))  # batches, as Keras' data sets give them
-    items = in_memory(thing, options, name, "Pass a data set that gives one image by its number")
-    return list_items(name, len(items), items.__getitem__, options, name="item", check_twice=False)
+    mend = "Pass a data set that gives one image by its number"
+    return list_in_memory(name, thing, options, name, mend)
 
 
 def _of_list(items: list[Any], options: Options) -> Listing:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from residua.images.listing import Listing, Options
-from residua.images.objects.items import in_memory, list_items
+from residua.images.objects.items import list_in_memory
 
 
 def recognises(thing: Any) -> bool:
@@ -16,7 +16,5 @@ def recognises(thing: Any) -> bool:
 def read(thing: Any, options: Options) -> Listing:
     """All elements, in the order in which they come."""
     mend = "Save the images as files, or pass fewer: take(n)"
-    items = in_memory(thing.as_numpy_iterator(), options, "the tf.data Dataset", mend)
-    return list_items(
-        "tf.data Dataset", len(items), items.__getitem__, options, name="item", check_twice=False
-    )
+    items = thing.as_numpy_iterator()
+    return list_in_memory("tf.data Dataset", items, options, "the tf.data Dataset", mend)

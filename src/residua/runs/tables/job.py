@@ -20,6 +20,7 @@ from residua._version import __version__
 from residua.engines import Engine
 from residua.errors import SourceError
 from residua.images.listing import Progress
+from residua.images.loading import nothing_readable
 from residua.images.shards import Shards
 from residua.runs.tables.chunk_files import (
     ChunkFiles,
@@ -108,7 +109,8 @@ def do_job(
         summary.has_threshold = task.threshold is not None or task.products is not None
         if not summary.n_images:
             parts.discard()
-            raise SourceError(_nothing_readable(source, summary))
+            refused = summary.quarantined
+            raise SourceError(nothing_readable(source, refused, summary.n_quarantined))
         summary.decision = parts.decide(n_shards, task)
         if summary.decision is not None:
             summary.n_anomalous, summary.has_threshold = summary.decision.n_flagged, True
@@ -170,16 +172,3 @@ def _score_here(job: ScoringJob) -> None:
             )
             n_done += chunk.n_seen
             job.tell(n_done, number + chunk.is_last)
-
-
-def _nothing_readable(source: str, summary: ScoreSummary) -> str:
-    first = summary.quarantined[0] if summary.quarantined else None
-    got = (
-        "none"
-        if first is None
-        else f"{summary.n_quarantined:,} that cannot be read ({first.path}: {first.reason})"
-    )
-    return (
-        f"{source}: a source must hold at least one image that decodes. Got {got}. Name a folder or"
-        " file with images."
-    )

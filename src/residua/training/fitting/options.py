@@ -31,8 +31,8 @@ from residua.training.scoring.prepare import Aspect
 from residua.training.strategies import STRATEGIES, make_strategy
 
 AUTO = "auto"
-NO_BACKBONE = "none"
 """As a recipe: chosen by made anomalies. As an augmentation: chosen by what the labels survive."""
+NO_BACKBONE = "none"
 
 
 class SharedOptions(BaseModel):
