@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import Problems, array_of, as_scores, same_length
+from residua._check import Problems, array_of, as_scores, fault, same_length
 from residua.errors import InputError, ShapeError
 from residua.evaluation.conclusion import conclude, with_metrics
 from residua.evaluation.labels import DetectionLabels, as_detection_labels
@@ -168,6 +168,9 @@ def detection_facts(
         same_length(problems, scores=array, maps=maps)
     grouped = None if groups is None else Groups.read(groups, len(array), problems)
     has_maps = masks is not None and maps is not None
+    if maps is not None and masks is None:
+        must, got = "maps must come with masks, as pixel metrics compare them", "maps alone"
+        problems.add(must, got, "Pass masks= too: None where an image has none")
     _check_pixels(pixels, pixel_threshold, grouped, has_maps, problems)
     rivals = _checked_baselines(baselines, len(array), problems)
     problems.raise_any()
@@ -244,7 +247,17 @@ def areas_of(pixels: PixelTally, n: int) -> NDArray[np.float64]:
 def _as_point(operating_point: OperatingPoint | float | None) -> OperatingPoint | None:
     if operating_point is None or isinstance(operating_point, OperatingPoint):
         return operating_point
-    return choose_threshold(float(operating_point), [])
+    try:
+        threshold = float(operating_point)
+    except (TypeError, ValueError):
+        text = isinstance(operating_point, str)
+        raise fault(
+            "evaluate_detection",
+            "operating_point must be a threshold, or what choose_threshold gave",
+            repr(operating_point) if text else type(operating_point).__name__,
+            "Choose one on calibration scores: choose_threshold(POLICY, scores)",
+        ) from None
+    return choose_threshold(threshold, [])
 
 
 def _checked_baselines(

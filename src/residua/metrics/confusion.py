@@ -187,7 +187,10 @@ def metrics_from_confusion(matrix: Any) -> ConfusionMetrics:
 
 def _as_matrix(matrix: Any) -> NDArray[Any]:
     problems = Problems("metrics_from_confusion")
-    counts = np.asarray(matrix)
+    try:
+        counts = np.asarray(matrix)
+    except ValueError:  # rows of different lengths
+        counts = np.zeros(0)
     if counts.ndim != 2 or counts.shape[0] != counts.shape[1]:
         problems.add(
             "a confusion matrix must be square, rows true and columns predicted",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 import re
 
+import numpy as np
+
 from residua.errors import PolicyError
 from residua.thresholds.cost import Cost
 from residua.thresholds.false_alarms import FalseAlarms
@@ -51,6 +53,11 @@ def parse_policy(policy: str | float | Policy) -> Policy:
     """
     if isinstance(policy, Policy):
         return policy
+    if not isinstance(policy, (str, int, float, np.number)):
+        raise PolicyError(
+            "policy: must be a text or a threshold, and comes before the scores. Got"
+            f" {type(policy).__name__}. Pass such as choose_threshold('quantile:0.99', scores)."
+        )
     text = (
         re.sub(r"\s+", "", str(policy))
         .lower()

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import Problems
+from residua._check import Problems, fault
+from residua._text import few
 from residua.errors import InputError, LabelError
 from residua.evaluation import Evidence
 from residua.evaluation.comparison.at_thresholds import Contestant, at_thresholds
@@ -90,6 +91,11 @@ def compare_models(
     >>> compare_models([model("joint", first), model("plain", second)]).sentence
     'joint beats plain by 15.0 points of accuracy [10.0, 20.2] on 200 test images.'
     """
+    given = models.values() if isinstance(models, Mapping) else models
+    kind = Evaluation if isinstance(models, Mapping) else Contestant
+    if wrong := [type(one).__name__ for one in given if not isinstance(one, kind)]:
+        must = "models must be a mapping of names to what evaluate gave, or Contestants"
+        raise fault(_WHERE, must, few(dict.fromkeys(wrong)), "Evaluate the models first")
     if isinstance(models, Mapping):
         models = [
             Contestant(name, one, one.evidence or Evidence(paths=np.array([], object)))

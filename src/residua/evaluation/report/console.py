@@ -11,6 +11,7 @@ from rich.padding import Padding
 from rich.table import Column, Table
 from rich.text import Text
 
+from residua._check import fault
 from residua._text import count, terminal
 from residua.evaluation import per_day
 from residua.evaluation.compression import compression_sentence
@@ -71,6 +72,10 @@ def print_evaluation(
     <BLANKLINE>
      ROC AUC   0.912 [0.897, 0.926]   chance that an anomalous image scores above a normal one
     """
+    given: object = evaluation
+    if not isinstance(given, Evaluation):
+        must, got = "the record must be an Evaluation", type(given).__name__
+        raise fault("print_evaluation", must, got, "Pass what evaluate gave")
     console = console or terminal(highlight=True)
     _print_first(evaluation, evidence, console)
     parts = (

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from residua import _files as files
+from residua._check import fault
 from residua.errors import InputError
 from residua.evaluation import per_day
 from residua.evaluation.evidence import Evidence
@@ -41,7 +42,7 @@ Job = tuple[Evaluation, Evidence]
 def write_html(
     path: str | Path,
     title: str,
-    jobs: Sequence[Job | Evaluation],
+    jobs: Evaluation | Sequence[Job | Evaluation],
     *,
     subtitle: str | None = None,
     names: Sequence[str] | None = None,
@@ -55,7 +56,7 @@ def write_html(
     title
         The page's heading.
     jobs
-        Pairs of an evaluation and the arrays behind it, or evaluations that know theirs; each
+        An evaluation, or several, or pairs of one and the arrays behind it; each
         becomes a tab. Two of one job on the same images are compared.
     subtitle
         One line below the title.
@@ -84,6 +85,11 @@ def write_html(
     ...     write_html(f"{folder}/report.html", "Two parts", [(record, arrays)]).name
     'report.html'
     """
+    if isinstance(jobs, Evaluation):
+        jobs = [jobs]
+    if wrong := [one for one in jobs if not isinstance(one, (tuple, Evaluation))]:
+        must = "jobs must be evaluations, or pairs of an evaluation and its arrays"
+        raise fault("write_html", must, type(wrong[0]).__name__, "Pass what evaluate gave")
     if not jobs:
         raise InputError(
             "write_html: there must be something to report. Got no jobs. Pass at least one"

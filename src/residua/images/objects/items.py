@@ -94,7 +94,7 @@ def mask_of(mask: Any) -> NDArray[np.bool_]:
     >>> mask_of(np.array([[[0, 255]]])).tolist()
     [[False, True]]
     """
-    marked: NDArray[np.bool_] = np.not_equal(array_of(mask), 0)
+    marked = np.asarray(np.not_equal(array_of(mask), 0))
     if marked.ndim == 3 and 1 in (marked.shape[0], marked.shape[-1]):
         marked = marked[0] if marked.shape[0] == 1 else marked[..., 0]
     return marked

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
 
-from residua._check import array_of
+from residua._check import array_of, fault
 from residua.errors import InputError, ShapeError
 from residua.images import ImageSet
 from residua.training.bundle import Bundle
@@ -186,14 +186,13 @@ class AutoencoderClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[mi
             right = (self.predict(images) == np.asarray(labels)).all(axis=1)
             known = np.ones(len(right), np.bool_)
         else:
-            truth = index_targets(labels, config.classes or (), where="AutoencoderClassifier.score")
-            if len(truth) != len(images):
-                got = f"{len(truth)} for {len(images)} images"
-                raise ShapeError(
-                    f"AutoencoderClassifier.score: labels must have one entry per image. Got {got}."
-                    " Pass one each."
-                )
+            where, classes = "AutoencoderClassifier.score", config.classes or ()
+            truth = index_targets(labels, classes, where=where, n_images=len(images))
             right, known = self.predict_proba(images).argmax(axis=1) == truth, truth >= 0
+        if sample_weight is not None and np.shape(sample_weight) != (len(images),):
+            must, got = "sample_weight must have one entry per image", np.shape(sample_weight)
+            where, mend = "AutoencoderClassifier.score", "Pass one each"
+            raise fault(where, must, f"shape {got}", mend, ShapeError)
         weights = None if sample_weight is None else np.asarray(sample_weight)[known]
         return float(np.average(right[known], weights=weights)) if known.any() else float("nan")
 

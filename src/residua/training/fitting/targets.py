@@ -100,7 +100,10 @@ def calibration_set(
     known = [None] * len(part) if labels is None else labels
     return LabelledSet(
         part,
-        Targets(targets.classes, index_targets(known, targets.classes, where="fit: calibration")),
+        Targets(
+            targets.classes,
+            index_targets(known, targets.classes, where="fit: calibration", n_images=len(part)),
+        ),
     )
 
 
@@ -160,7 +163,9 @@ def read_targets(labels: Any, n_images: int, *, multilabel: bool | None = None) 
     return _of_column(values)
 
 
-def index_targets(labels: Any, classes: Sequence[Class], *, where: str) -> NDArray[np.int64]:
+def index_targets(
+    labels: Any, classes: Sequence[Class], *, where: str, n_images: int | None = None
+) -> NDArray[np.int64]:
     """Places of `labels` in `classes`, -1 without a label; `LabelError` where one is of none of the
     classes.
 
@@ -169,11 +174,13 @@ def index_targets(labels: Any, classes: Sequence[Class], *, where: str) -> NDArr
     >>> index_targets(["b", None, "a"], ("a", "b"), where="score").tolist()
     [1, -1, 0]
     """
+    problems = Problems(where)
+    n = len(labels) if n_images is None else n_images
+    column = as_labels(labels, n, name="labels", problems=problems)
+    problems.raise_any()
+    assert column is not None
     place = {str(name): index for index, name in enumerate(classes)}
-    values = [
-        None if value is None or value == "" else str(value)
-        for value in np.asarray(labels, object).ravel().tolist()
-    ]
+    values = [None if value is None or value == "" else str(value) for value in column.tolist()]
     unknown = sorted({value for value in values if value is not None and value not in place})
     if unknown:
         raise LabelError(
