@@ -160,14 +160,62 @@ def test_another_policy_gives_every_product_another_threshold(run, tmp_path):
     assert again.operating_point.threshold == after.level
 
 
-def test_what_takes_one_threshold_refuses_products(run, tmp_path):
+def test_corrections_are_refused(run):
     from residua.runs.learning.model import check_learns
-    from residua.runs.watching import WatchOptions, watch_run
 
     with pytest.raises(InputError, match="must have one threshold"):
         check_learns(load_bundle(run.bundle).config)
-    with pytest.raises(InputError, match="must have one threshold"):
+
+
+@pytest.mark.parametrize("policy", [None, "fdr<=0.5"])
+def test_a_watched_line_tells_products_by_their_paths(run, source, tmp_path, policy):
+    import pyarrow.parquet as pq
+
+    from residua.runs.watching import WatchOptions, watch_run
+
+    out = tmp_path / "watch.parquet"
+    options = WatchOptions(
+        out=out, once=True, settle=0, product=r"^(\w+)_", policy=policy, block=200
+    )
+    status = watch_run(run.path, str(source.parent), options)
+    rows = {row["path"]: row for row in pq.read_table(out).to_pylist()}
+    products = load_bundle(run.bundle).config.products
+    if policy is None:
+        assert rows["lens_000.png"]["threshold"] == products.threshold_of("lens")
+        assert rows["tube_000.png"]["anomalous"] is None
+        assert rows["tube_000.png"]["undecided"] == products.why_not("tube")
+    _, table = score(run, source.parent, tmp_path / "s.csv", product=r"^(\w+)_", policy=policy)
+    flags = {path: row["anomalous"] for path, row in table.items()}
+    assert {
+        p: "" if (f := r["anomalous"]) is None else str(f).lower() for p, r in rows.items()
+    } == flags
+    assert status["n_flagged"] == sum(flag == "true" for flag in flags.values()) > 0
+    assert status["drift"]["needed"]["lens: score"] == 3 * 400
+
+
+def test_a_column_cannot_tell_the_products_of_a_line(run, tmp_path):
+    from residua.runs.watching import WatchOptions, watch_run
+
+    with pytest.raises(InputError, match="the path of an image must tell its product"):
         watch_run(run.path, str(tmp_path), WatchOptions(out=tmp_path / "watch.parquet"))
+
+
+def test_a_change_of_one_product_is_drift_of_that_product_alone():
+    from residua.runs.watching.drift_of_products import DriftOfProducts
+
+    rng = np.random.default_rng(0)
+    names = np.repeat(np.array(["lens", "tile"], object), 100)
+    scores = np.concatenate([rng.normal(1, 0.1, 100), rng.normal(9, 1, 100)])
+    drift = DriftOfProducts.of(scores, names, {})
+    for n in range(1, 601):  # products come in runs, which is no drift
+        name = "lens" if n // 100 % 2 else "tile"
+        value = rng.normal(1, 0.1) if name == "lens" else rng.normal(9, 1) - 2.5 * (n > 300)
+        drift.add(n, "", {"score": value, "product": name}, "")
+        drift = DriftOfProducts.from_state(drift.state()) if n == 300 else drift
+        assert n > 300 or not drift.alarms
+    assert set(drift.alarms) == {"tile: score"}
+    assert drift.alarms["tile: score"]["words"].startswith("tile: scores of ordinary images")
+    assert drift.add(601, "", {"score": 99.0, "product": None}, "") == []
 
 
 def test_an_export_carries_the_table_and_decides_alike(run, source, judged):

@@ -7,7 +7,16 @@ from typing import Annotated, Any
 
 import typer
 
-from residua.cli.options import BitsOfSource, Engine, Json, Quiet, Run, ScoringDevice, engine_for
+from residua.cli.options import (
+    BitsOfSource,
+    Engine,
+    Json,
+    ProductOfRun,
+    Quiet,
+    Run,
+    ScoringDevice,
+    engine_for,
+)
 
 
 def watch(
@@ -78,6 +87,7 @@ def watch(
     engine: Engine = "torch",
     device: ScoringDevice = None,
     bits: BitsOfSource = None,
+    product: ProductOfRun = None,
     json: Json = None,
     quiet: Quiet = False,
 ) -> None:
@@ -106,6 +116,7 @@ def watch(
         patience=patience,
         engine=engine_for(device, engine, "watch"),
         bits=bits,
+        product=product,
         every=every,
     )
     with watching(quiet=quiet) as watcher:

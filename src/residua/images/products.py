@@ -80,6 +80,17 @@ def product_cells(listing: Listing, told: str, *, where: str = "load_images") ->
     return found
 
 
+def is_of_path(told: str | None) -> bool:
+    r"""Whether a rule reads the product off the path, or is one for all.
+
+    Examples
+    --------
+    >>> [is_of_path(rule) for rule in ("folder", r"^(\w+)_", "=lens", "line", None)]
+    [True, True, True, False, False]
+    """
+    return told is not None and (told == FOLDER or told.startswith(_ALL) or bool(SIGNS & set(told)))
+
+
 def with_products(
     listing: Listing, told: Any, *, must_hold: bool = True, where: str = "load_images"
 ) -> Listing:

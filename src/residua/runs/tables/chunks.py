@@ -391,7 +391,8 @@ def _fill(
     if task.products is not None:
         flags = task.products.flags(numbers["score"], shown)
         for place, name, flag in zip(places, shown, flags, strict=True):
-            columns[UNDECIDED][place] = task.products.why_not(name)
+            if task.policy is None or columns[P_VALUE][place] is None:
+                columns[UNDECIDED][place] = task.products.why_not(name)
             if task.policy is None:
                 columns["threshold"][place] = task.products.threshold_of(name)
                 columns["anomalous"][place] = flag

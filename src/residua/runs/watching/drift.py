@@ -36,7 +36,7 @@ class DriftWatch:
     ``tests`` hold one martingale a look, one of the scores of ordinary images (those below the
     ``bulk`` of calibration scores), and one of the share above it, ``flagged``. More defects move
     the last one alone. ``every`` images one is tested, where several show one part.
-    ``alarms`` hold what was found, and stay.
+    ``alarms`` hold what was found, and stay. ``n_sharing`` watches share the chance of a false one.
     """
 
     tests: dict[str, ConformalMartingale]
@@ -47,6 +47,7 @@ class DriftWatch:
     lately: list[int] = field(default_factory=list)
     n_own: dict[str, list[int]] = field(default_factory=dict)
     alarms: dict[str, dict[str, Any]] = field(default_factory=dict)
+    n_sharing: int = 1
 
     @classmethod
     def of(
@@ -86,10 +87,16 @@ class DriftWatch:
                 continue
             self._note(name, n)
             test.add(value, float(one))
-            if test.most >= _needed(name) and (name not in self.alarms or self._is_other(name)):
+            if test.most >= self._needed(name) and (
+                name not in self.alarms or self._is_other(name)
+            ):
                 self.alarms[name] = self._alarm(name, test, n, time, path)
                 raised.append(name)
         return raised
+
+    def _needed(self, name: str) -> float:
+        """The capital that is an alarm: the chance of a false one is shared by all tests."""
+        return self.n_sharing * (1 if name == "flagged" else len(LOOKS) + 1) / FALSE_ALARM
 
     def _is_other(self, name: str) -> bool:
         """Whether what were more anomalies have become most images."""
@@ -159,15 +166,10 @@ class DriftWatch:
                 f" is ever reported is at most {FALSE_ALARM:.0%}, however long it is watched."
             ),
             "tested_every": self.every,
-            "needed": {name: _needed(name) for name in self.tests},
+            "needed": {name: self._needed(name) for name in self.tests},
             "evidence": {name: min(test.most, 1e12) for name, test in self.tests.items()},
             "alarms": list(self.alarms.values()),
         }
-
-
-def _needed(name: str) -> float:
-    """The capital that is an alarm: the chance of a false one is shared by all tests of drift."""
-    return (1 if name == "flagged" else len(LOOKS) + 1) / FALSE_ALARM
 
 
 def _shuffled(values: Any) -> NDArray[np.float64]:

@@ -33,6 +33,7 @@ class WatchOptions:
     patience: float = 30.0
     engine: str = REFERENCE
     bits: int | None = None
+    product: str | None = None
     every: str | None = None
 
     def check(self) -> None:

@@ -21,7 +21,7 @@ COLUMNS = {
     **dict.fromkeys(("score", "threshold", "p_value"), "float64"),
     "anomalous": "bool_",
     **dict.fromkeys(("mse", "mae", "ssim", "brightness", "contrast", "sharpness"), "float64"),
-    "unreadable": "string",
+    **dict.fromkeys(("unreadable", "product", "undecided"), "string"),
 }
 """The columns of the table and their types. ``n`` counts images from 1, as they were scored."""
 Row = dict[str, Any]

@@ -19,6 +19,7 @@ from residua.errors import InputError, OutputError, ResiduaError
 from residua.evaluation.check import look_of
 from residua.images.columns import texts
 from residua.images.listing import Files, Listing, Options
+from residua.images.products import is_of_path, with_products
 from residua.images.reading import reading_of
 from residua.images.stores import LocalFolder
 from residua.metrics.intervals import rate_interval
@@ -31,12 +32,14 @@ from residua.runs.watching import telling
 from residua.runs.watching.arrivals import Arrivals, FolderArrivals, StreamArrivals
 from residua.runs.watching.calibration import open_drift
 from residua.runs.watching.drift import LOOKS, DriftWatch
+from residua.runs.watching.drift_of_products import DriftOfProducts
 from residua.runs.watching.options import WatchOptions
 from residua.runs.watching.shift_report import ShiftReports, parse_period
 from residua.runs.watching.store import Mark, WatchStore
 from residua.runs.watching.table import COLUMNS, Row, text_of
 from residua.thresholds import batch_policy
 from residua.thresholds.false_discoveries import FalseDiscoveries
+from residua.thresholds.products import in_words
 
 _POLL, _WRITE_EVERY, _TELL_EVERY, _CLEAN_EVERY = 0.2, 10.0, 60.0, 3_600.0
 _WRITE_SHARE = 50  # of its time at most one part is spent on writing the open block again
@@ -74,7 +77,7 @@ class Watch:
     task: ScoringTask
     store: WatchStore
     arrivals: Arrivals
-    drift: DriftWatch
+    drift: DriftWatch | DriftOfProducts
     teller: telling.Teller
     options: WatchOptions
     note: Callable[[str], None]
@@ -113,7 +116,7 @@ class Watch:
             return
         raised = []
         for row in rows:
-            values = {name: row[name] for name in ("score", *LOOKS)}
+            values = {name: row.get(name) for name in ("score", "product", *LOOKS)}
             found = self.drift.add(row["n"], row["time"], values, row["path"])
             raised += [self.drift.alarms[name] for name in found]
         self.block += rows
@@ -147,7 +150,7 @@ class Watch:
             row |= {"n": self.store.n_images + len(rows) + 1, "path": name}
             row["time"] = datetime.now(UTC).isoformat(timespec="milliseconds")
             mark = before[name]
-            if mark is not None and row["score"] is not None:
+            if mark is not None and row["score"] is not None and not row.get("undecided"):
                 age, is_flagged = time.time() - mark[1] / 1e9, row["anomalous"] is True
                 self.lately.append([age, float(is_flagged), row["n"]])
             rows.append(row)
@@ -173,7 +176,8 @@ class Watch:
 
     def _listing(self, names: list[str]) -> Listing:
         content = Files.of(LocalFolder(self.arrivals.root), names, self.task.options.byte_limit)
-        return Listing("folder", texts(text_of(name) for name in names), content)
+        found = Listing("folder", texts(text_of(name) for name in names), content)
+        return with_products(found, self.task.product_rule, must_hold=False)
 
     def _decided(self, n_images: int) -> list[Row]:
         """Rows of the open block that are flagged now and were not before."""
@@ -182,10 +186,11 @@ class Watch:
         decision = self.rule.decide(self.task.reference, p_values, n_images)
         fresh = []
         for row in self.block:
-            if row["score"] is not None and row["score"] > decision.threshold:
+            level = self.task.level_of(decision, row.get("product"))
+            if row["score"] is not None and level is not None and row["score"] > level:
                 if not row["anomalous"]:
                     fresh.append(row)
-                row["anomalous"], row["threshold"] = True, decision.threshold
+                row["anomalous"], row["threshold"] = True, level
         flagged = {row["n"] for row in fresh}
         self.lately = [[age, float(was or n in flagged), n] for age, was, n in self.lately]
         return fresh
@@ -207,7 +212,8 @@ class Watch:
             return []
         room = max(0, telling.MOST_WAITING - self.store.n_events())
         self._count("not_told", len(flagged[room:]))
-        names = ("n", "score", "threshold", "p_value", "time")
+        names = ["n", "score", "threshold", "p_value", "time"]
+        names += [] if self.task.products is None else ["product"]
         return [
             {name: row[name] for name in names}
             | {"path": str((self.arrivals.root / row["path"]).absolute()), "run": str(self.run)}
@@ -344,6 +350,8 @@ class Watch:
             promise = words.split("flagged. ", 1)[1]
             return f"{self.rule} in blocks of {self.options.block:,} images. {promise}"
         point = self.model.facts.operating_point
+        if (products := self.task.products) is not None and point is not None:
+            return f"{point.policy}. {in_words(products)}"
         return "" if point is None else f"{point.policy}, threshold {point.threshold:.6g}"
 
 
@@ -389,16 +397,18 @@ def watch_run(
             " write - to send paths on standard input."
         )
     folder = open_run(run)
-    origin, model = folder.origin(), folder.model(options.engine, watcher)
+    model = folder.model(options.engine, watcher)
+    origin = folder.origin().of_products(options.product).for_model(model.facts)
     if model.facts.job != "detect" or model.threshold is None:
         raise InputError(
             f"watch: the run must be a detector with a threshold. Got the job {model.facts.job}."
             " Fit with --job detect."
         )
-    if model.facts.products is not None:
+    if model.facts.products is not None and not is_of_path(origin.product):
         raise InputError(
-            "watch: the run must have one threshold. Got one for each product. Score with `residua"
-            " score`, or serve the run and name products with ?product=NAME."
+            f"watch: the path of an image must tell its product. The run tells it by the column"
+            f" {str(origin.product)!r}, which arriving images don't have. Write --product folder,"
+            " or a pattern such as --product '^(\\w+)_'."
         )
     rule = None if options.policy is None else batch_policy(options.policy, "watch")
     if rule is not None:
@@ -439,6 +449,9 @@ def _task(
         None if rule is not None else model.threshold,
         Options(reading=reading, of_model=options.bits is None),
         reference=model.p_values,
+        policy=None if model.facts.products is None else rule,
+        products=model.facts.products,
+        product_rule=None if model.facts.products is None else origin.product,
     )
 
 
@@ -471,7 +484,7 @@ def _open_block(
 def _settle(block: list[Row]) -> None:
     """What a block has not flagged when it ends is not flagged."""
     for row in block:
-        if row["score"] is not None and row["anomalous"] is None:
+        if row["score"] is not None and row["anomalous"] is None and not row.get("undecided"):
             row["anomalous"] = False
 
 
