@@ -191,3 +191,21 @@ def test_false_alarms_that_share_nothing_teach_their_repeats_alone():
     none = scorer.learn(normals, is_held_out, good=alike, made=made, reach="none")
     assert torch.equal(none.good, scorer._base(alike))
     assert torch.equal(scorer.score_of(fresh), scorer._base(fresh))
+
+
+def test_a_model_that_learnt_in_an_earlier_version_scores_as_it_did():
+    scorer, _ = taught(10, 20)
+    state = scorer.state_dict()
+    state["alike"] = torch.tensor([0.5, 0.7])
+    del state["length"]
+    old = LearnedScorer(Nothing())
+    for name in ("good", "bad", "direction"):
+        setattr(old, name, torch.zeros_like(state[name]))
+    for part in ("marked", "overall"):
+        setattr(old, part, getattr(scorer, part))
+    old.load_state_dict(state)
+    assert float(old.length) == 0
+    white = old._white(seen(30, seed=9))
+    expected = (white @ old.direction - old.head_mean) / old.head_spread
+    assert torch.allclose(old._head(white), expected)
+    assert old.alike.tolist() == [pytest.approx([0.5, 0.7])]

@@ -6,7 +6,7 @@ before. What may change a score by how much is decided on images that had no par
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -24,12 +24,13 @@ _ELSEWHERE = 1e-4  # weight of every other place, so that a flat map has weights
 _COARSE = 8  # rows and columns of the map of a scorer without feature maps
 _MARGIN = 2.0  # spreads of normal images that the head has to leave before it counts
 _FOLDS = 5
+_LENGTH = 0.5  # power of an image's length that is taken out of how far it lies the defects' way
 _FLOOR = 1e-2  # of the mean variance, without which engines that multiply out lose digits
 _ALIKE, _ALIKE_TO_ONE = (0.05, 0.3), (0.5, 0.6)
 """Of the corrected images, each compared with the others: from which quantile of the likeness
 (cosine) on an image is lowered, and from which on in full; and the same for fewer than three."""
 _LEAST_RANGE = 0.02
-_ALONE = 0.25  # of the way from the likeness of others to 1: where an image has none like it
+_ALONE = 0.4  # of the way from the likeness of others to 1: where an image has none like it
 _MOST_ALIKE = 0.97
 _DEPTH = 0.9  # quantile of the corrected scores that is brought down to what is usual
 _TINY = 1e-6
@@ -108,9 +109,9 @@ class LearnedScorer(ScorerAround):
     which leaves its order. An image whose features point the way of a corrected false alarm's, and
     not of a labelled defect's, is lowered, at most down to what is usual and by no more than
     corrected images needed. It must be more like it than any normal image or made defect is. The
-    head is the direction of the labelled defects in whitened features
-    (linear discriminant analysis). It only raises, and only what lies two spreads beyond normal
-    images, or beyond all that were left out. Its weight comes from leaving
+    head is the direction of the labelled defects in whitened features (linear discriminant
+    analysis); what lies far out every way counts less. It only raises, and only what lies two
+    spreads beyond normal images, or beyond all that were left out. Its weight comes from leaving
     defects out in turn; see `residua.training.scoring.head_weight`.
     """
 
@@ -125,6 +126,7 @@ class LearnedScorer(ScorerAround):
     bad: Tensor
     alike: Tensor
     depth: Tensor
+    length: Tensor
 
     def __init__(
         self, inner: Scorer, n_marked: int = 1, n_overall: int = 1, *, has_kinds: bool = False
@@ -147,7 +149,15 @@ class LearnedScorer(ScorerAround):
             bad=torch.zeros(1, n_features),
             alike=torch.tensor([[1.0, 2.0]]),  # no likeness lies above 1
             depth=zero.clone(),
+            length=torch.tensor(_LENGTH),
         )
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *more: Any) -> None:
+        """Models of earlier versions have one likeness for all, and take no length out."""
+        if (alike := state_dict.get(f"{prefix}alike")) is not None and alike.ndim == 1:
+            state_dict[f"{prefix}alike"] = alike[None]
+        state_dict.setdefault(f"{prefix}length", torch.tensor(0.0))
+        super()._load_from_state_dict(state_dict, prefix, *more)
 
     @property
     def reconstructs(self) -> bool:
@@ -266,7 +276,6 @@ class LearnedScorer(ScorerAround):
         """Score less what is like corrected images plus the head; an image's `own` are left out."""
         base, unit = self._base(seen), F.normalize(white, dim=1)
         likeness, to_bad = _likeness(unit, self.good, own_good), _likeness(unit, self.bad, own_bad)
-        # Bundles of earlier versions have one pair for all.
         low, full = self.alike[..., 0], self.alike[..., 1]
         beyond = likeness - torch.maximum(low, to_bad.amax(1, keepdim=True))
         share = (beyond / (full - low)).clamp(0, 1).amax(1)
@@ -285,7 +294,7 @@ class LearnedScorer(ScorerAround):
 
     def _head(self, white: Tensor) -> Tensor:
         """How far each image lies the way of the defects, in spreads of normal images."""
-        return (white @ self.direction - self.head_mean) / self.head_spread
+        return (_along(white, self.direction, self.length) - self.head_mean) / self.head_spread
 
     def _learn_good(self, good: Seen, own: Tensor, others: list[Seen], *, is_narrow: bool) -> int:
         """Keep what an image is lowered by, and from which likeness on; how many stand alone."""
@@ -336,7 +345,7 @@ class LearnedScorer(ScorerAround):
             if bool(is_left_out.all()):
                 continue
             direction, of_normals = folds.head(self, defects.rows(~is_left_out))
-            raised = self._white(defects.rows(is_left_out)) @ direction
+            raised = _along(self._white(defects.rows(is_left_out)), direction, self.length)
             zero, spread = _zero_and_spread(of_normals, is_narrow=is_narrow)
             unseen[is_left_out] = (raised - zero) / spread
         own = (own - self.head_mean) / self.head_spread
@@ -353,6 +362,16 @@ def _likeness(unit: Tensor, known: Tensor, own: Tensor | None = None) -> Tensor:
     """The cosine of each image to each of those `known`, -1 for its `own`, (n, n_known)."""
     cosines = unit @ known.T
     return cosines if own is None else cosines.masked_fill(own, -1.0)
+
+
+def _direction(white: Tensor) -> Tensor:
+    """The way of defects; each counts alike, however far out it lies."""
+    return F.normalize(F.normalize(white, dim=1).mean(0), dim=0)
+
+
+def _along(white: Tensor, direction: Tensor, length: Tensor) -> Tensor:
+    """How far images lie that way; what lies far out every way counts less."""
+    return (white @ direction) / white.norm(dim=1).clamp(min=_TINY) ** length
 
 
 def _beyond(head: Tensor) -> Tensor:
@@ -394,5 +413,5 @@ class _Folds:
                 torch.cat([marked.whiten(one.marked), overall.whiten(one.overall)], 1)
                 for one in (self.normals.rows(rows), defects)
             )
-            of_normals[rows] = white @ F.normalize(way.mean(0), dim=0)
-        return F.normalize(scorer._white(defects).mean(0), dim=0), of_normals
+            of_normals[rows] = _along(white, _direction(way), scorer.length)
+        return _direction(scorer._white(defects)), of_normals
