@@ -11,10 +11,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from chromium import BROWSER
 from residua.runs.watching import WatchOptions, watch_run
 from residua.runs.watching.table import WatchTable
 from residua.server import Line, line as module
-from serving import BROWSER, asking
+from serving import asking
 from training_wing import blobs
 
 TOKEN = "a-token-of-some-length"

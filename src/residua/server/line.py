@@ -339,7 +339,7 @@ def _span(seconds: float) -> str:
     Examples
     --------
     >>> [_span(one) for one in (0.4, 75, 7_300, 200_000)]
-    ['1 second', '75 seconds', '122 minutes', '56 hours']
+    ['1 second', '75 seconds', '2 hours', '56 hours']
     """
     for unit, length in (("day", _DAY), ("hour", 3600), ("minute", 60)):
         if seconds >= 2 * length and (unit != "day" or seconds >= 3 * length):
