@@ -14,12 +14,41 @@ from typing import Literal
 
 Name = Literal["page", "review", "watch"]
 
+_OTHER = 'One image of your own: <a href="./">score it</a>.'
+_FRAMES: dict[Name, dict[str, str]] = {
+    "page": {
+        "title": "residua",
+        "heading": "Score an image",
+        "begins": "drop",
+        "skip": "To the image",
+        "without": " The API works without: POST the image to v1/score.",
+        "foot": "Images are scored in this server's memory and kept nowhere.",
+    },
+    "review": {
+        "title": "residua review",
+        "heading": "Review",
+        "begins": "card",
+        "skip": "To the image",
+        "without": "",
+        "foot": _OTHER,
+    },
+    "watch": {
+        "title": "residua watch",
+        "heading": "Watched line",
+        "begins": "last",
+        "skip": "To the last images",
+        "without": "",
+        "foot": f"{_OTHER} As JSON: <code>v1/watch</code>.",
+    },
+}
+"""What differs in the frame of the pages."""
+
 
 @cache
 def page(name: Name = "page") -> str:
     """The page as text; the same for every model, which it asks the server about."""
-    return string.Template(_asset(f"{name}.html")).substitute(
-        style=_style(name), script=_script(name)
+    return string.Template(_asset("frame.html")).substitute(
+        _FRAMES[name], body=_asset(f"{name}.html"), style=_style(name), script=_script(name)
     )
 
 

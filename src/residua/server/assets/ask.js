@@ -2,6 +2,9 @@
 "use strict";
 // What all pages share: they ask this server alone. The token lives as long as the page.
 const byId = id => document.getElementById(id);
+const number = n => n.toLocaleString("en"), count = (n, noun) => `${number(n)} ${noun}${n === 1 ? "" : "s"}`;
+const significant = (value, digits = 4) => (value ?? null) === null ? "none" : String(Number(value.toPrecision(digits)));
+const scaleOf = pictures => `${significant(pictures.brightest, 2)} and more, ${pictures.one_scale_for_all ? "the same for every image" : "this image's own scale"}`;
 let token = null;
 
 function make(tag, text, attributes = {}) {
@@ -14,6 +17,10 @@ function make(tag, text, attributes = {}) {
 function say(text, isProblem = false) {
   byId("status").textContent = text;
   byId("status").classList.toggle("problem", isProblem);
+}
+
+function showNumbers(rows) {
+  byId("numbers").replaceChildren(...Object.entries(rows).flatMap(([name, value]) => [make("dt", name), make("dd", value)]));
 }
 
 // A notice says what has changed since the server started, such as the threshold of its run.

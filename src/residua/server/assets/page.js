@@ -4,9 +4,6 @@
   const SVG = "http://www.w3.org/2000/svg";
   let model = null, again = null, running = null;
 
-  const significant = (value, digits = 4) => value === null || value === undefined ? "not a number" : String(Number(value.toPrecision(digits)));
-  const count = (n, noun) => `${n.toLocaleString("en")} ${noun}${n === 1 ? "" : "s"}`;
-
   async function introduce() {
     model = await (await ask("v1/model")).json();
     document.title = `residua: ${model.name}`;
@@ -52,19 +49,15 @@
     showFindings(answer.findings);
     showPictures(answer);
     showHistogram(answer, kind);
-    showNumbers(answer);
+    showFacts(answer);
     byId("decision").focus({preventScroll: true});
     byId("result").scrollIntoView({block: "start", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth"});
   }
 
   function showFindings(findings) {
     byId("findings").replaceChildren(...findings.map(finding => {
-      const item = document.createElement("li"), what = document.createElement("p");
-      item.className = finding.severity;
-      item.append(finding.meaning);
-      what.className = "what";
-      what.textContent = finding.what_to_do;
-      item.append(what);
+      const item = make("li", finding.meaning, {class: finding.severity});
+      item.append(make("p", finding.what_to_do, {class: "what"}));
       return item;
     }));
   }
@@ -76,7 +69,7 @@
       byId(id).classList.toggle("pixelated", isSmall);
     }
     byId("reconstruction-figure").hidden = !pictures.reconstruction;
-    byId("brightest").textContent = `${significant(pictures.brightest, 2)} and more` + (pictures.one_scale_for_all ? ", the same for every image" : ", this image's own scale");
+    byId("brightest").textContent = scaleOf(pictures);
   }
 
   function draw(tag, attributes, text) {
@@ -119,22 +112,17 @@
     label(answer.score, `this image ${significant(answer.score)}${beyond}`, 12, `score ${kind}`);
     byId("histogram").replaceChildren(svg);
     const rank = answer.rank;
-    byId("histogram-words").textContent = `Scores of the ${count(rank.n_normals, "normal image")} that the threshold was chosen on; this image scores higher than ${rank.n_below.toLocaleString("en")} of them.`;
+    byId("histogram-words").textContent = `Scores of the ${count(rank.n_normals, "normal image")} that the threshold was chosen on; this image scores higher than ${number(rank.n_below)} of them.`;
   }
 
-  function showNumbers(answer) {
+  function showFacts(answer) {
     const image = answer.image, rows = {
-      score: significant(answer.score, 7), threshold: answer.threshold === null ? "none" : significant(answer.threshold, 7), policy: answer.policy ?? "none",
+      score: significant(answer.score, 7), threshold: significant(answer.threshold, 7), policy: answer.policy ?? "none",
       ...Object.fromEntries(Object.entries(answer.errors).map(([name, value]) => [name.toUpperCase(), significant(value, 5)])),
       image: `${image.width}x${image.height}, ${image.channels === 1 ? "grey" : "colour"}, ${image.bits} bits, ${image.format}`,
       ...(image.converted.length ? {"done on the way": image.converted.join(", ")} : {}),
     };
-    byId("numbers").replaceChildren(...Object.entries(rows).flatMap(([name, value]) => {
-      const term = document.createElement("dt"), told = document.createElement("dd");
-      term.textContent = name;
-      told.textContent = value;
-      return [term, told];
-    }));
+    showNumbers(rows);
   }
 
   function setOpacity() {

@@ -1,7 +1,6 @@
 
 // Shows what is to be reviewed and sends what the reviewer says. An answer counts once the server has it on its disk.
 (() => {
-  const number = n => n.toLocaleString("en"), count = (n, noun) => `${number(n)} ${noun}${n === 1 ? "" : "s"}`;
   const percent = share => `${Math.round(100 * share)}%`;
   let reviewer = null, state = null, shown = null, isBusy = false, seen = [];
   const images = new Map();  // what was asked for, by id
@@ -69,14 +68,14 @@
     const scored = image.scored, pictures = scored && scored.pictures;
     byId("badge").className = `badge ${image.flagged ? "anomalous" : "normal"}`;
     byId("badge").textContent = image.flagged ? "Flagged" : "Not flagged";
-    byId("words").textContent = scored ? `Score ${scored.score === null ? "none" : Number(scored.score.toPrecision(4))}, threshold ${Number(state.threshold.toPrecision(4))}` + (image.why === "flagged" ? "" : `, ${image.why}`) : "";
+    byId("words").textContent = scored ? `Score ${significant(scored.score)}, threshold ${significant(state.threshold)}` + (image.why === "flagged" ? "" : `, ${image.why}`) : "";
     byId("path").textContent = image.path + (image.part ? ` (${image.part} image of the run)` : "");
     for (const [place, source] of [["image", pictures?.image], ["under", pictures?.image], ["map", pictures?.map]]) {
       if (source) byId(place).src = source; else byId(place).removeAttribute("src");
       byId(place).classList.toggle("pixelated", Boolean(scored) && Math.max(scored.image.width, scored.image.height) <= 128);
     }
     byId("scale").hidden = !pictures;
-    if (pictures) byId("brightest").textContent = `${Number(pictures.brightest.toPrecision(2))} and more` + (pictures.one_scale_for_all ? ", the same for every image" : ", this image's own scale");
+    if (pictures) byId("brightest").textContent = scaleOf(pictures);
     const mine = image.said.find(one => one.reviewer === reviewer);
     byId("note").value = mine?.note ?? "";
     byId("kind").value = "";

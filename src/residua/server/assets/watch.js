@@ -1,8 +1,6 @@
 // Shows a watched line and asks again every few seconds. It changes nothing.
 (() => {
   const EVERY = 5000, MOST_KEPT = 80;
-  const number = n => n.toLocaleString("en"), count = (n, noun) => `${number(n)} ${noun}${n === 1 ? "" : "s"}`;
-  const figure = value => value === null ? "none" : String(Number(value.toPrecision(4)));
   const percent = share => `${(100 * share).toFixed(share > 0 && share < 0.1 ? 1 : 0)}%`;
   const range = share => share.value === null ? "none" : `${percent(share.value)} [${percent(share.low)}, ${percent(share.high)}]`;
   const isToday = time => new Date(time).toDateString() === new Date().toDateString();
@@ -83,7 +81,7 @@
       return box;
     }));
     byId("promise").textContent = (state.promise ?? "") + (state.tested_every > 1 ? ` Calibration images come in groups: one image in ${state.tested_every} is tested.` : "");
-    byId("tests").replaceChildren(...state.tests.flatMap(one => [make("dt", one.what), make("dd", `evidence ${figure(one.evidence)}; an alarm takes ${figure(one.needed)}`)]));
+    byId("tests").replaceChildren(...state.tests.flatMap(one => [make("dt", one.what), make("dd", `evidence ${significant(one.evidence)}; an alarm takes ${significant(one.needed)}`)]));
   }
 
   function showRates(state) {
@@ -113,15 +111,15 @@
       "last row": when(state.last_row), "usual pause": state.usual_pause === null ? "none" : `up to ${span(state.usual_pause)}`,
       ...(state.damaged.length ? {"damaged, left out": state.damaged.join(", ")} : {}),
     };
-    byId("numbers").replaceChildren(...Object.entries(rows).flatMap(([name, value]) => [make("dt", name), make("dd", value)]));
+    showNumbers(rows);
   }
 
   function shot(row) {
     const figureBox = make("figure", undefined, {class: `shot${row.anomalous ? " flagged" : ""}`, "data-n": row.n});
     const stage = make("button", undefined, {type: "button", class: "stage", "aria-label": `Enlarge image ${row.n}`});
     const caption = make("figcaption"), decided = row.unreadable ? "unreadable" : row.anomalous === null ? "not decided yet" : row.anomalous ? "flagged" : "not flagged";
-    const p = row.p_value === null ? "" : `, p ${figure(row.p_value)}`;
-    caption.append(make("b", decided), make("br"), row.unreadable ?? `score ${figure(row.score)}${p}`, make("br"), `${number(row.n)}: ${row.path}`, make("br"), when(row.time));
+    const p = row.p_value === null ? "" : `, p ${significant(row.p_value)}`;
+    caption.append(make("b", decided), make("br"), row.unreadable ?? `score ${significant(row.score)}${p}`, make("br"), `${number(row.n)}: ${row.path}`, make("br"), when(row.time));
     stage.addEventListener("click", () => stage.classList.toggle("large"));
     figureBox.append(stage, caption);
     if (row.unreadable) stage.append(make("span", "unreadable", {class: "none"}));
@@ -140,9 +138,9 @@
   function draw(stage, caption, row, scored) {
     const isSmall = Math.max(scored.image.width, scored.image.height) <= 128 ? "pixelated" : "";
     stage.append(make("img", undefined, {src: scored.pictures.image, alt: row.path, class: isSmall}), make("img", undefined, {src: scored.pictures.map, alt: "error map", class: `over ${isSmall}`}));
-    if (scored.score === null || row.score === null || Math.abs(scored.score - row.score) > 1e-4 * Math.abs(row.score)) caption.append(make("br"), `This server's model gives ${figure(scored.score)} for the file as it is now.`);
+    if (scored.score === null || row.score === null || Math.abs(scored.score - row.score) > 1e-4 * Math.abs(row.score)) caption.append(make("br"), `This server's model gives ${significant(scored.score)} for the file as it is now.`);
     byId("scale").hidden = false;
-    byId("brightest").textContent = scored.pictures.one_scale_for_all ? `${Number(scored.pictures.brightest.toPrecision(2))} and more, the same for every image` : "each image's own scale";
+    byId("brightest").textContent = scored.pictures.one_scale_for_all ? scaleOf(scored.pictures) : "each image's own scale";
   }
 
   addEventListener("keydown", event => {
