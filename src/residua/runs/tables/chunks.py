@@ -47,9 +47,9 @@ COLUMNS = (
 )
 """The columns of every table of scores: the last one says why an image has no score."""
 P_VALUE = "p_value"
+"""Beside them, where normal calibration scores are known."""
 PRODUCT, UNDECIDED = "product", "undecided"
 """Beside them, where there are products: that of the image, and why nothing is decided of it."""
-"""Beside them, where normal calibration scores are known."""
 _ERRORS = ("mse", "mae", "ssim")
 _LOOKED_AT = 64  # images of the first shard
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import ABC
 from typing import ClassVar, Never
 
 from torch import Generator, Tensor, nn
@@ -27,10 +27,6 @@ class ClosedFormRecipe(Recipe, ABC):
     def most_images(self, shape: ImageShape) -> int:
         """How many images of `shape` it learns from at most."""
         return _MOST_IMAGES
-
-    @abstractmethod
-    def describe(self, network: nn.Module) -> str:
-        """The network in words, once it is fitted."""
 
     def loss(self, network: nn.Module, images: Tensor, generator: Generator) -> Never:
         """Refused: there is nothing to minimise."""

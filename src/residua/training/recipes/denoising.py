@@ -28,7 +28,6 @@ class Denoising(ReconstructionRecipe):
     good_for: ClassVar[str] = (
         "a latent vector that holds structure instead of pixels; textures with noise"
     )
-    blind_to: ClassVar[tuple[str, ...]] = ("black", "dimmed", "simpler")
 
     noise: float = Field(default=0.1, ge=0, le=1)
     masked: float = Field(default=0.2, ge=0, lt=1)

@@ -46,7 +46,3 @@ class Pca(ClosedFormRecipe):
     def build_scorer(self, network: nn.Module) -> Scorer:
         """The squared residual."""
         return PrincipalScorer(network)  # type: ignore[arg-type]
-
-    def describe(self, network: nn.Module) -> str:
-        """How many components there are."""
-        return network.describe()  # type: ignore[operator,no-any-return]

@@ -19,7 +19,6 @@ class Plain(ReconstructionRecipe):
     summary: ClassVar[str] = "an autoencoder, scored by its reconstruction error"
     cost: ClassVar[str] = "seconds to two minutes on two cores at 28x28"
     good_for: ClassVar[str] = "reconstruction; as a detector it is the baseline to beat"
-    blind_to: ClassVar[tuple[str, ...]] = ("black", "dimmed", "simpler")
 
     def loss(self, network: nn.Module, images: Tensor, generator: Generator) -> Tensor:
         """Mean error of the reconstruction, over pixels and images."""

@@ -6,7 +6,7 @@ A network family, a loss, an error, and densities on the code.
 from __future__ import annotations
 
 from abc import ABC
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 import torch
 from pydantic import model_validator
@@ -29,6 +29,8 @@ class ReconstructionRecipe(Recipe, ABC):
     dissimilarity ``(1 - SSIM) / 2``. ``density`` adds how unusual the code is, each part
     standardised on held-out normals.
     """
+
+    blind_to: ClassVar[tuple[str, ...]] = ("black", "dimmed", "simpler")
 
     family: Literal["conv", "dense"] = "conv"
     tied: bool = False

@@ -27,7 +27,6 @@ class Sparse(ReconstructionRecipe):
     )
     cost: ClassVar[str] = "as plain"
     good_for: ClassVar[str] = "latent vectors with more dimensions than the images need"
-    blind_to: ClassVar[tuple[str, ...]] = ("black", "dimmed", "simpler")
 
     target: float = Field(default=0.05, gt=0, lt=1)
     weight: float = Field(default=1e-3, ge=0)

@@ -37,7 +37,6 @@ class Variational(ReconstructionRecipe):
     )
     cost: ClassVar[str] = "as plain"
     good_for: ClassVar[str] = "latent vectors to sample from; a smooth latent space"
-    blind_to: ClassVar[tuple[str, ...]] = ("black", "dimmed", "simpler")
 
     beta: float = Field(default=0.02, ge=0)
     score: Literal["error", "elbo"] = "error"
