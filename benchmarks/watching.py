@@ -2,10 +2,13 @@
 
     python benchmarks/watching.py kills RUN IMAGES [N]
     python benchmarks/watching.py memory RUN N
+    python benchmarks/watching.py fading RUN GOOD DEFECTS [N]
 
 `kills` copies images into a folder one after the other, half of each first, while watches of it are
 killed after random times: every image must have one row in the end, and equal scores. `memory`
-watches N small files and says how the memory of the process grows with them.
+watches N small files and says how the memory of the process grows with them. `fading` lets the
+light of N lines of 100 images a day, drawn from the folder GOOD, fade by 1% a day, and says whether
+drift is told before recall on the DEFECTS has fallen by a point. RUN was not fitted on these.
 """
 
 from __future__ import annotations
@@ -135,13 +138,76 @@ def memory(run: str, n_files: int) -> dict[str, object]:
         }
 
 
+def fading(run: str, good: str, defects: str, n_lines: int = 100) -> dict[str, object]:
+    """When drift is told of light that fades, and what recall has lost by then."""
+    import numpy as np
+    from PIL import Image
+
+    from residua.evaluation.check import look_of
+    from residua.runs.open_run import open_run
+    from residua.runs.watching.drift import LOOKS, DriftWatch
+
+    model = open_run(run).model()
+    days, a_day, n_known = range(16), 100, 100
+    told: dict[str, list[list[tuple[float, ...]]]] = {}
+    recall = []
+    for day in days:
+        flagged = 0
+        for folder in (good, defects):
+            rows, images = [], []
+            for path in sorted(Path(folder).iterdir()):
+                pixels = np.asarray(Image.open(path).convert("L"), np.float32)[..., np.newaxis]
+                images.append((pixels * (1 - 0.01 * day)).round().astype(np.uint8))
+            scores = model.engine.score(images).score
+            rows = [(*look_of(image), one) for image, one in zip(images, scores, strict=True)]
+            told.setdefault(folder, []).append(rows)
+            flagged = int((scores > model.threshold).sum())
+        recall.append(flagged / len(images))
+    pool = np.array(told[good])  # day, image, look or score
+    lost = next((day for day in days if recall[0] - recall[day] >= 0.01), None)
+    found, named = [], []
+    for seed in range(n_lines):
+        rng = np.random.default_rng([seed, 4])
+        order = rng.permutation(pool.shape[1])
+        known, rest = order[:n_known], order[n_known:]
+        looks = {name: pool[0, known, column] for column, name in enumerate(LOOKS)}
+        drift = DriftWatch.of(pool[0, known, -1], looks)
+        first = None
+        for n in range(len(days) * a_day):
+            values = pool[n // a_day, rng.choice(rest)]
+            named_now = drift.add(n + 1, "", dict(zip((*LOOKS, "score"), values, strict=True)), "")
+            if [name for name in named_now if drift.alarms[name]["kind"] == "drift"]:
+                first = (n + 1) / a_day
+                named.append(named_now[0])
+                break
+        found.append(np.inf if first is None else first)
+    return {
+        "lines": n_lines,
+        "good": int(pool.shape[1]),
+        "defects": len(told[defects][0]),
+        "deviation_of_brightness": float(pool[0, :, 0].std() / pool[0, :, 0].mean()),
+        "recall_by_day": [round(one, 4) for one in recall],
+        "recall_falls_by_a_point_on_day": lost,
+        "median_days_until_told": float(np.median(found)),
+        "95%_told_within_days": float(np.quantile(found, 0.95)),
+        "told_before_recall_fell": float(np.mean(np.array(found) <= (lost or np.inf))),
+        "recall_lost_when_told_mean": float(
+            np.mean([recall[0] - recall[min(int(one), len(days) - 1)] for one in found if one < 99])
+        ),
+        "named": {name: named.count(name) for name in sorted(set(named))},
+    }
+
+
 def main() -> None:
     """Run one of the two, and keep the result."""
     what, run, *rest = sys.argv[1:]
     if what == "kills":
         found = kills(run, rest[0], int(rest[1]) if len(rest) > 1 else 200)
-    else:
+    elif what == "memory":
         found = memory(run, int(rest[0]))
+    else:
+        found = fading(run, rest[0], rest[1], int(rest[2]) if len(rest) > 2 else 100)
+        what = f"fading {Path(rest[0]).parent.name}"
     path = RESULTS / "watching.json"
     known = json.loads(path.read_text("utf-8")) if path.exists() else {}
     path.write_text(json.dumps({**known, what: found}, indent=1) + "\n", "utf-8")

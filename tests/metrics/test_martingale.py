@@ -7,12 +7,13 @@ import json
 import numpy as np
 import pytest
 
-from residua.metrics.martingale import BETS, ConformalMartingale, bets_on, share_kept
+from residua.metrics.martingale import BETS, SHARES, ConformalMartingale, bets_on, share_kept
 
 
 def test_every_bet_is_fair_and_what_is_kept_falls_to_nothing_slowly():
     places = (np.arange(200_000) + 0.5) / 200_000
     assert bets_on(places).mean(axis=1) == pytest.approx(np.ones(len(BETS)), abs=0.01)
+    assert SHARES.sum() == pytest.approx(1) and len(SHARES) == len(BETS)
     kept = [share_kept(n) for n in range(1000)]
     assert kept[0] == 1 and (np.diff(kept) < 0).all() and share_kept(1e6) > 0.3
 

@@ -81,3 +81,12 @@ def test_of_images_in_groups_one_in_so_many_is_tested_and_a_missing_value_is_not
         drift.add(n, "now", {"score": None, "brightness": 3.0}, "x.png")
     assert drift.tests["brightness"].n == 10
     assert drift.tests["contrast"].n == drift.tests["score"].n == 0
+    assert drift.status()["tested_every"] == 8
+
+
+def test_the_chance_of_a_false_alarm_is_shared_and_no_more_than_that():
+    told = DriftWatch.of(np.arange(50.0), {name: np.arange(50.0) for name in LOOKS}).status()
+    shares = {name: 1 / needed for name, needed in told["needed"].items()}
+    assert shares.pop("flagged") == pytest.approx(0.01)
+    assert sum(shares.values()) == pytest.approx(told["false_alarm_chance"])
+    assert set(shares) == {*LOOKS, "score"}

@@ -20,6 +20,8 @@ _PATIENCE = 100
 _TENTH, _MOVES = 0.1, (0.5, 1.5)
 BETS = ("higher", "higher", "higher", "lower", "lower", "lower", "wider")
 """What each bet says of the values that come now, beside the ones before."""
+SHARES = np.array([0.25, 0.1, 0.1, 0.25, 0.1, 0.1, 0.1])
+"""The share of the capital that each bet gets: most goes to small moves, which take longest."""
 
 
 def bets_on(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -111,7 +113,7 @@ class ConformalMartingale:
         p_value = (above + drawn * self.counts[place]) / self.counts.sum()
         pays = bets_on(np.asarray(p_value))
         self.n += 1
-        fresh = (share_kept(self.n - 1) - share_kept(self.n)) / len(BETS)
+        fresh = (share_kept(self.n - 1) - share_kept(self.n)) * SHARES
         self.capital = np.minimum((self.capital + fresh) * pays, 1e300)
         begun = self.growth <= 0
         self.origins[begun], self.sums[begun], self.growth[begun] = self.n, 0.0, 0.0

@@ -1,6 +1,7 @@
 """The page in headless Chromium: no error, no request, and the script's numbers are NumPy's."""
 
 import csv
+import dataclasses
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from report_samples import HOSTILE, classifier, detector, detectors, reconstruct
 
 from chromium import BROWSER
 from residua.evaluation.report import write_html
-from residua.thresholds import choose_threshold, is_flagged
+from residua.thresholds import PValues, choose_threshold, is_flagged
 
 # A canvas is read through a copy: Chromium warns of a canvas of the page that is read more than
 # once, as waiting does.
@@ -398,8 +399,27 @@ def test_the_saved_table_holds_every_row_and_disarms_formulas(open_page):
         page.click("#job0 [data-save]")
     lines = waiting.value.path().read_bytes().decode().split("\r\n")
     assert len(lines) == 1 + len(evidence.scores)
+    expected = PValues.of(evidence.calibration_scores)(evidence.scores)[
+        np.argsort(-evidence.scores, kind="stable")
+    ]
+    assert lines[0].split(",")[2] == '"p-value"'
+    np.testing.assert_array_equal([float(line.split(",")[2]) for line in lines[1:]], expected)
     assert float(lines[1].split(",")[1]) == float(evidence.scores.max())
     assert any(line.startswith('"\'=1+1"') for line in lines)
+
+
+def test_the_p_values_of_the_page_count_groups_once(open_page, tmp_path):
+    record, evidence = detector()
+    groups = np.arange(len(evidence.calibration_scores)) // 3 % 20
+    evidence = dataclasses.replace(evidence, calibration_groups=groups)
+    page = open_page(write_html(tmp_path / "groups.html", "Groups", [(record, evidence)]))
+    with page.expect_download() as waiting:
+        page.click("#job0 [data-save]")
+    lines = waiting.value.path().read_bytes().decode().split("\r\n")[1:]
+    reference = PValues.of(evidence.calibration_scores, groups)
+    expected = reference(evidence.scores)[np.argsort(-evidence.scores, kind="stable")]
+    np.testing.assert_allclose([float(line.split(",")[2]) for line in lines], expected, rtol=1e-12)
+    assert reference.by_groups
 
 
 def test_tabs_show_one_job_and_follow_the_arrow_keys(open_page):

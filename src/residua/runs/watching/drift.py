@@ -14,6 +14,8 @@ from residua.metrics.martingale import ConformalMartingale
 LOOKS = ("brightness", "contrast", "sharpness")
 FALSE_ALARM = 0.01
 """The chance that a line that never changes is ever said to have changed."""
+_SHARES = {"brightness": 0.4, "contrast": 0.2, "sharpness": 0.2, "score": 0.2, "flagged": 1.0}
+"""The share of that chance each test has. More anomalies are no drift, and have a chance alone."""
 FIRST = 200
 """Images that looks are learnt from where those of the calibration images are not known."""
 _BULK = 0.9
@@ -87,16 +89,12 @@ class DriftWatch:
                 continue
             self._note(name, n)
             test.add(value, float(one))
-            if test.most >= self._needed(name) and (
+            if test.most >= needed(name, self.n_sharing) and (
                 name not in self.alarms or self._is_other(name)
             ):
                 self.alarms[name] = self._alarm(name, test, n, time, path)
                 raised.append(name)
         return raised
-
-    def _needed(self, name: str) -> float:
-        """The capital that is an alarm: the chance of a false one is shared by all tests."""
-        return self.n_sharing * (1 if name == "flagged" else len(LOOKS) + 1) / FALSE_ALARM
 
     def _is_other(self, name: str) -> bool:
         """Whether what were more anomalies have become most images."""
@@ -166,10 +164,15 @@ class DriftWatch:
                 f" is ever reported is at most {FALSE_ALARM:.0%}, however long it is watched."
             ),
             "tested_every": self.every,
-            "needed": {name: self._needed(name) for name in self.tests},
+            "needed": {name: needed(name, self.n_sharing) for name in self.tests},
             "evidence": {name: min(test.most, 1e12) for name, test in self.tests.items()},
             "alarms": list(self.alarms.values()),
         }
+
+
+def needed(name: str, n_sharing: int = 1) -> float:
+    """The capital that is an alarm, where so many lines share the chance of a false one."""
+    return n_sharing / (_SHARES[name] * FALSE_ALARM)
 
 
 def _shuffled(values: Any) -> NDArray[np.float64]:

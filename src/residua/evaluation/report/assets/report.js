@@ -393,10 +393,27 @@
     if (noA || noB) return noA - noB;  // what has no value comes last either way
     return a < b ? -sign : a > b ? sign : 0;
   }
+  // How often a normal calibration image scores at least as high, by the scores that this page carries; each group
+  // counts once where the promise is for new groups. Null where no such scores are known.
+  function pValues(job) {
+    const sources = job.payload.sources, known = unpack(sources.calibration_scores), groups = unpack(sources.calibration_groups);
+    if (!job.isDetector || !known || sources.threshold_from !== "calibration") return null;
+    const flags = unpack(sources.calibration_is_anomalous), asInfinite = value => Number.isNaN(value) ? Infinity : value;
+    const normal = Array.from(known, (_, i) => i).filter(i => !flags || !flags[i]).sort((a, b) => asInfinite(known[a]) - asInfinite(known[b]) || 0);
+    if (!normal.length) return null;
+    const promise = job.payload.record.operating_point?.promise, sizes = new Map();
+    const isGrouped = groups && promise !== "known groups";
+    if (isGrouped) for (const i of normal) sizes.set(groups[i], (sizes.get(groups[i]) || 0) + 1);
+    const nUnits = isGrouped ? sizes.size : normal.length, scores = normal.map(i => asInfinite(known[i])), tails = new Float64Array(normal.length + 1);
+    for (let place = normal.length - 1; place >= 0; place--) tails[place] = tails[place + 1] + (isGrouped ? 1 / sizes.get(groups[normal[place]]) : 1);
+    return Float64Array.from(job.scores, score => Number.isNaN(score) ? NaN : (1 + Math.round(tails[d3.bisectLeft(scores, score)] * 1e9) / 1e9) / (nUnits + 1));
+  }
   function tableColumns(job, source) {
     const plain = (value, className = "") => { const cell = make("td", value); if (className) cell.className = className; return cell; };
     const columns = [{title: "image", value: i => source.paths[i], cell: i => plain(source.paths[i], "path")}];
     if (job.scores) columns.push({title: "score", numeric: true, sorted: true, value: i => job.scores[i], cell: i => plain(significant(job.scores[i]))});
+    const p = pValues(job);
+    if (p) columns.push({title: "p-value", numeric: true, value: i => p[i], cell: i => plain(significant(p[i]))});
     for (const [title, codes] of [["label", source.labels], ["predicted", source.predicted]])
       if (codes) columns.push({title, value: i => named(source, codes, i), cell: i => plain(named(source, codes, i) || "–")});
     if (job.isDetector) columns.push({title: job.truth ? "verdict" : "flagged", live: true, value: i => job.verdict(i), cell(i) {
