@@ -339,7 +339,7 @@ def test_pixels_are_aligned_to_a_fraction_of_a_pixel_and_details_tell_pictures_a
 def test_a_copy_beyond_the_reach_is_known_by_details_that_agree_all_but_perfectly():
     """Clipped light and a few small copies of small pictures move low frequencies further than
     other pictures are."""
-    pictures = [one[..., 0] for one in load_images("digits")]
+    pictures = [one[..., 0] for one in load_images("digits")[:700]]
     bright = [np.clip(one * 1.3, 0, 255).astype(np.uint8) for one in pictures[100:108]]
     small = [
         np.asarray(Image.fromarray(one).resize((6, 6), Image.Resampling.BICUBIC))
@@ -351,8 +351,7 @@ def test_a_copy_beyond_the_reach_is_known_by_details_that_agree_all_but_perfectl
     }
     n = len(pictures)
     wanted = [*((100 + i, n + i) for i in range(8)), *((300 + i, n + 8 + i) for i in range(8))]
-    assert sum(pair in found for pair in wanted) >= 14
-    assert len(found - set(wanted)) <= 2
+    assert found == set(wanted)
 
 
 def test_only_exact_copies_can_be_asked_for():

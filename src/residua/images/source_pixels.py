@@ -106,13 +106,17 @@ class _Reader:
         """What each image told, in order; never more than a few are in flight."""
         n = len(self._encoded)
         waiting: deque[Future[_ImageFacts]] = deque()
-        with quiet_pillow():
-            for index in range(n):
-                waiting.append(decoders().submit(self._see, index))
-                if len(waiting) >= 8 * WORKERS:
+        try:
+            with quiet_pillow():
+                for index in range(n):
+                    waiting.append(decoders().submit(self._see, index))
+                    if len(waiting) >= 8 * WORKERS:
+                        yield self._next(waiting, n)
+                while waiting:
                     yield self._next(waiting, n)
-            while waiting:
-                yield self._next(waiting, n)
+        finally:  # where a store gave up, the others would go on asking, and hold the threads
+            for one in waiting:
+                one.cancel()
 
     def _next(self, waiting: deque[Future[_ImageFacts]], n: int) -> _ImageFacts:
         seen = waiting.popleft().result()
