@@ -126,3 +126,13 @@ def test_there_is_an_end_to_reviewers(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="at most 2 reviewers"):
         book.give(said("a.png", "good", "cem"))
     book.give(said("b.png", "good", "ben"))
+
+
+def test_kinds_that_differ_by_case_are_one(tmp_path):
+    book = Book(tmp_path)
+    for reviewer, kind in (("anna", "Crack"), ("ben", "crack")):
+        book.give(
+            Answer(path="a.png", reviewer=reviewer, answer="defect", kind=kind, time="2026-01-01")
+        )
+    assert (book.verdict("a.png").kind, book.verdict("a.png").disagree) == ("Crack", False)
+    assert book.kinds() == Book(tmp_path).kinds() == ["Crack"]

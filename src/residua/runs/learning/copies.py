@@ -28,12 +28,14 @@ class Copies:
 
     ``of`` gives, by its hash, for each image of the run that is a near-copy of a correction the
     hash of that correction. ``groups`` (n_corrections,) number the corrections that show one
-    picture. ``n_unsearched`` test and calibration images could not be compared.
+    picture. ``n_unsearched`` test and calibration images could not be compared. ``sampled`` are the
+    hashes of a sample's images that are near-copies of the run's images or of corrections.
     """
 
     of: Mapping[str, str] = field(default_factory=dict)
     groups: NDArray[np.int64] | None = None
     n_unsearched: int = 0
+    sampled: frozenset[str] = frozenset()
 
     def and_of(self, earlier: Mapping[str, str]) -> Copies:
         """These and the near-copies of earlier corrections."""
@@ -53,9 +55,11 @@ def find_copies(
     corrections: Corrections,
     *,
     source: str | None = None,
+    sample: ImageSet | None = None,
     watcher: Watcher | None = None,
 ) -> Copies:
-    """Near-copies of corrections among the test and calibration images that `recorded` names.
+    """Near-copies of corrections among the test and calibration images that `recorded` names; and
+    near-copies of either, and of all other images of the run, in a `sample`.
 
     The images are read from the run's source, or from `source`. What is not there is counted. Where
     all corrections are the run's own images, nothing is searched.
@@ -68,17 +72,19 @@ def find_copies(
         if part in _SEARCHED and pixels not in exact
     }
     # The run's own files need no search: other views of a part are no copies of them.
-    if not wanted or exact <= set(recorded["pixels"].tolist()):
+    if sample is None and (not wanted or exact <= set(recorded["pixels"].tolist())):
         return Copies()
-    watcher.note("searching the test and calibration images for near-copies of corrections")
+    watcher.note("searching the run's images for near-copies of new ones")
     try:
         own = origin.load(watcher) if source is None else origin.load_other(source, watcher)
     except SourceError:
         own = None
-    if own is not None and len(own) + len(corrections.said) > MOST_COMPARED:
+    n_new = len(corrections.said) + (0 if sample is None else len(sample))
+    if own is not None and len(own) + n_new > MOST_COMPARED:
         own = None
     there = set() if own is None else set(own.pixel_hashes.tolist())
-    found = copies_among([] if own is None else [own], corrections, wanted, watcher=watcher)
+    searched = [] if own is None else [own]
+    found = copies_among(searched, corrections, wanted, sample=sample, watcher=watcher)
     found = replace(found, n_unsearched=len(wanted - there))
     if found.n_unsearched:
         watcher.note(
@@ -95,14 +101,17 @@ def copies_among(
     corrections: Corrections,
     wanted: Collection[str],
     *,
+    sample: ImageSet | None = None,
     watcher: Watcher | None = None,
 ) -> Copies:
-    """The near-copies of corrections among a run's images, of those whose hashes are `wanted`.
+    """The near-copies of corrections among a run's images, of those whose hashes are `wanted`; and
+    those of either in a `sample`.
 
     All images of the run are compared, since how alike copies are follows from them.
     """
-    sets = [*own, corrections.images]
-    n = sum(map(len, sets[:-1]))
+    sets = [*own, corrections.images, *([] if sample is None else [sample])]
+    n = sum(map(len, own))
+    n_known = n + len(corrections.said)
     found = search_duplicates(sets, progress=None if watcher is None else watcher.on_read)
     hashes = [str(one) for some in sets for one in some.pixel_hashes.tolist()]
     # Turned and cropped ones are no files saved anew, and outliers among corrections make parts of
@@ -110,11 +119,12 @@ def copies_among(
     pairs = [pair for pair in found.pairs if set(pair.kind.split(" + ")) <= _SAVED_ANEW]
     copies: dict[str, str] = {}
     for pair in pairs:  # the nearest first
-        if pair.first < n <= pair.second and hashes[pair.first] in wanted:
+        if pair.first < n <= pair.second < n_known and hashes[pair.first] in wanted:
             copies.setdefault(hashes[pair.first], hashes[pair.second])
     groups = np.arange(len(corrections.said))
     for pair in pairs:
-        if pair.first >= n:
+        if pair.first >= n and pair.second < n_known:
             first, second = groups[[pair.first - n, pair.second - n]]
             groups[groups == max(first, second)] = min(first, second)
-    return Copies(copies, groups)
+    near = {hashes[pair.second] for pair in pairs if pair.first < n_known <= pair.second}
+    return Copies(copies, groups, sampled=frozenset(near))

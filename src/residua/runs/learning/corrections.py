@@ -147,9 +147,29 @@ def corrections_of(
     said = tuple(_said(images, normal, anomalous))
     _refuse_opposites(images, said)
     _refuse_contradictions(images, said)
-    first = {one.pixels: row for row, one in reversed(list(enumerate(said)))}
-    rows = np.array(sorted(first.values()))
-    return Corrections(images[rows], tuple(said[row] for row in rows))
+    rows: dict[str, list[int]] = {}
+    for row, one in enumerate(said):
+        rows.setdefault(one.pixels, []).append(row)
+    first = np.array([some[0] for some in rows.values()])
+    merged = tuple(_merged([said[row] for row in some], watcher) for some in rows.values())
+    return Corrections(images[first], merged)
+
+
+def _merged(said: list[Correction], watcher: Watcher | None) -> Correction:
+    """What all rows of one picture say; where they name several kinds, it has none."""
+    kinds = list(dict.fromkeys(one.kind for one in said if one.kind))
+    if len(kinds) > 1 and watcher is not None:
+        watcher.note(
+            f"one picture is called {' and '.join(kinds)}, so it teaches no kind:"
+            f" {few(one.path for one in said)}"
+        )
+    names = dict.fromkeys(one.reviewer for one in said if one.reviewer)
+    update = {
+        "kind": kinds[0] if len(kinds) == 1 else None,
+        "reviewer": ", ".join(names) or None,
+        "note": next((one.note for one in said if one.note), None),
+    }
+    return said[0].model_copy(update=update)
 
 
 def _about_open(images: ImageSet) -> str:

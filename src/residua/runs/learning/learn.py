@@ -77,9 +77,6 @@ def learn_run(
         watcher=watcher,
     )
     earlier = read_record(folder)
-    copies = find_copies(origin, recorded, read, source=source, watcher=watcher)
-    copies = copies.and_of(earlier.copies if earlier else {})
-    stored = _features(folder, bundle, origin, source, watcher)
     sampled = None
     if sample is not None:
         sampled = load_images(
@@ -90,9 +87,18 @@ def learn_run(
             follow_links=origin.follow_links,
             groups=origin.groups,
         )
-        sampled = new_of_sample(
-            sampled, recorded, pixels_of(read, earlier), normal=normal, watcher=watcher
+        known = pixels_of(read, earlier)
+        sampled = new_of_sample(sampled, recorded, known, normal=normal, watcher=watcher)
+    copies = find_copies(origin, recorded, read, source=source, sample=sampled, watcher=watcher)
+    if sampled is not None and copies.sampled:
+        is_near = np.isin(sampled.pixel_hashes.astype(str), list(copies.sampled))
+        watcher.note(
+            f"{count(int(is_near.sum()), 'image')} of the sample left out, as near-copies of"
+            f" images that the run has or learns from: {few(sampled.paths[is_near].tolist())}"
         )
+        sampled = sampled[np.flatnonzero(~is_near)]
+    copies = copies.and_of(earlier.copies if earlier else {})
+    stored = _features(folder, bundle, origin, source, watcher)
     learnt = learn_model(bundle, stored, read, copies=copies, sample=sampled, watcher=watcher)
     record = record_of(
         learnt,

@@ -121,7 +121,8 @@ class LearningRecord(Record):
         """How many images, of which label, from whom."""
         n_good = sum(one.label == "good" for one in self.corrections)
         n_defects = len(self.corrections) - n_good
-        names = sorted({one.reviewer for one in self.corrections if one.reviewer})
+        named = [one.reviewer.split(", ") for one in self.corrections if one.reviewer]
+        names = sorted({name for some in named for name in some})
         who = f", by {few(names)}" if names else ""
         n = count(len(self.corrections), "correction")
         return f"{n}: {n_good:,} good, {n_defects:,} defective{who}"

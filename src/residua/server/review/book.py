@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, ValidationError
 
 from residua._files import MOST_TEXT_BYTES, atomic_write, read_file, sync_folder
+from residua._labels import spelled
 from residua._text import cell, printable
 from residua.errors import InputError, OutputError
 from residua.records import Record
@@ -84,7 +85,7 @@ class Book:
         self.folder, self._log, self.table = folder, folder / LOG, folder / TABLE
         self.answers: dict[str, dict[str, Answer]] = {}
         self._history: dict[str, list[tuple[str, Answer | None]]] = {}
-        self._kinds: dict[str, None] = {}
+        self._kinds: dict[str, str] = {}
         for answer in self._read():
             self._apply(answer)
         self.write_table()
@@ -136,7 +137,7 @@ class Book:
     def kinds(self) -> list[str]:
         """The kinds that are in use, in the order in which they were named: keys stay theirs."""
         used = {one.kind for said in self.answers.values() for one in said.values()}
-        return [kind for kind in self._kinds if kind in used]
+        return [kind for kind in self._kinds.values() if kind in used]
 
     def write_table(self) -> None:
         """Write `corrections.csv`: a row for each image and reviewer.
@@ -170,8 +171,9 @@ class Book:
     def _apply(self, answer: Answer) -> None:
         history = self._history.setdefault(answer.reviewer, [])
         said = self.answers.setdefault(answer.path, {})
-        if answer.kind is not None:
-            self._kinds.setdefault(answer.kind)
+        if answer.kind is not None:  # the first spelling stays
+            kind = self._kinds.setdefault(spelled(answer.kind), answer.kind)
+            answer = answer.model_copy(update={"kind": kind})
         if answer.answer != "undo":
             history.append((answer.path, said.get(answer.reviewer)))
             said[answer.reviewer] = answer
