@@ -26,6 +26,8 @@ def test_a_number_outside_its_interval_is_refused(value, interval, words):
     assert str(refused.value) == f"here: {words}"
 
 
-@pytest.mark.parametrize(("value", "interval"), [(1, "(0, 1]"), (0, "[0, 1)"), (1e9, "[1, inf)")])
+@pytest.mark.parametrize(
+    ("value", "interval"), [(1, "(0, 1]"), (0, "[0, 1)"), (1e9, "[1, inf)"), (math.inf, "[0, inf)")]
+)
 def test_a_number_at_an_end_that_is_included_passes(value, interval):
     check_within("here", "k", value, interval, "Pass 0.5")

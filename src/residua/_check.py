@@ -69,7 +69,7 @@ class Problems:
         True
         """
         low, high = interval[1:-1].split(", ")
-        excluded = [low] * (interval[0] == "(") + [high] * (interval[-1] == ")")
+        excluded = [low] * (interval[0] == "(") + [high] * (interval[-1] == ")" and high != "inf")
         if float(low) <= value <= float(high) and value not in map(float, excluded):
             return
         but = ("", f", {''.join(excluded)} excluded", ", both excluded")[len(excluded)]

@@ -22,6 +22,8 @@ from residua.runs.progress import Watcher
 from residua.runs.score import score_run
 from residua.runs.watching import WatchOptions, store, telling, watch, watch_run
 from residua.runs.watching.arrivals import FolderArrivals
+from residua.runs.watching.drift import LOOKS
+from residua.runs.watching.shift_report import _summary
 from residua.runs.watching.store import WatchStore
 from runs import add_image
 
@@ -390,3 +392,11 @@ def test_each_period_gets_a_report_of_its_images(finished, line, options, monkey
     assert len(pd.read_parquet(options().out)) == 10
     with pytest.raises(InputError, match="--every must be a number of minutes, hours or days"):
         watch_run(finished.path, str(line), options(every="soon"))
+
+
+def test_the_flagged_share_of_a_report_is_of_images_that_are_judged():
+    rows = {name: [0.0] * 4 for name in ("score", "threshold", "p_value", *LOOKS)}
+    rows |= {"n": [1, 2, 3, 4], "path": ["a"] * 4, "time": ["t"] * 4}
+    rows |= {"anomalous": [True, None, None, False], "undecided": [None, "no product", None, None]}
+    share = _summary(rows)["flagged_share"]
+    assert share["n"] == 3 and share["value"] == pytest.approx(1 / 3)

@@ -121,7 +121,10 @@ def test_no_more_files_are_read_than_the_periods_take_and_none_twice(tmp_path, m
         times = [f"2026-01-{day + 1:02d}T0{row}:00:00.000+00:00" for row in range(4)]
         pd.DataFrame(
             {"n": range(day * 4 + 1, day * 4 + 5), "time": times, "unreadable": None}
-            | {"anomalous": [True, None, False, False]}
+            | {
+                "anomalous": [True, None, None, False],
+                "undecided": [None, "no product", None, None],
+            }
         ).astype({"unreadable": "string"}).to_parquet(
             tmp_path / f"part-{day * 4 + 1:012d}.parquet", engine="pyarrow"
         )
@@ -133,7 +136,7 @@ def test_no_more_files_are_read_than_the_periods_take_and_none_twice(tmp_path, m
     table = WatchTable(tmp_path)
     first = table.periods(86_400, 3)
     assert [one["images"] for one in first] == [4, 4, 4] and len(read) == 4
-    assert (first[0]["decided"], first[0]["flagged"]) == (3, 1)
+    assert (first[0]["judged"], first[0]["flagged"]) == (3, 1)
     assert table.periods(86_400, 3) == first and len(read) == 4
     assert len(table.periods(3_600, 3)) == 3
 

@@ -42,7 +42,7 @@ class LineImage(Record):
 
 
 class LinePeriod(Record):
-    """A shift or a day: how many images came, and which share of those decided is flagged."""
+    """A shift or a day: how many images came, and which share of those judged is flagged."""
 
     start: str
     n_images: int
@@ -258,8 +258,8 @@ def _period(told: Mapping[str, int]) -> LinePeriod:
         n_images=told["images"],
         n_flagged=told["flagged"],
         n_unreadable=told["unreadable"],
-        share=rate_interval(told["flagged"], told["decided"])
-        if told["decided"]
+        share=rate_interval(told["flagged"], told["judged"])
+        if told["judged"]
         else Estimate(value=None, n=0),
     )
 

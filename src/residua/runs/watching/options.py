@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from residua._check import check_within
 from residua.engines.kinds import REFERENCE
-from residua.errors import InputError
 
 BLOCK = 1_000
 
@@ -38,13 +38,10 @@ class WatchOptions:
 
     def check(self) -> None:
         """Refuse what cannot be, before anything is opened."""
-        for name, value, least in (
-            ("block", self.block, 1),
-            ("settle", self.settle, 0),
-            ("patience", self.patience, 0),
-            ("keep-days", 0 if self.keep_days is None else self.keep_days, 0),
+        for name, value, interval in (
+            ("block", self.block, "[1, inf)"),
+            ("settle", self.settle, "[0, inf)"),
+            ("patience", self.patience, "[0, inf)"),
+            ("keep-days", 0 if self.keep_days is None else self.keep_days, "[0, inf)"),
         ):
-            if not value >= least:
-                raise InputError(
-                    f"watch: --{name} must be at least {least}. Got {value}. Name a larger number."
-                )
+            check_within("watch", f"--{name}", value, interval, "Name a larger number")

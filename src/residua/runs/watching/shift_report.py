@@ -20,7 +20,7 @@ from residua.images.decoding import decode
 from residua.metrics.intervals import rate_interval
 from residua.runs.watching.drift import LOOKS
 from residua.runs.watching.store import WatchStore
-from residua.runs.watching.table import Row
+from residua.runs.watching.table import Row, is_judged
 
 _UNITS = {"m": 60, "h": 3_600, "d": 86_400}
 _MOST_SHOWN, _SIDE, _BESIDE = 24, 160, 4
@@ -93,7 +93,7 @@ class ShiftReports:
     def _page(self, report: dict[str, Any], alarms: list[dict[str, Any]]) -> str:
         share, looks = report["flagged_share"], report["looks"]
         title = f"{report['from'][:16]} to {report['to'][:16]} UTC"
-        bounds = "none, because no image was scored"
+        bounds = "none, because no image was scored and judged"
         if share is not None:
             bounds = f"{share['value']:.2%} [{share['low']:.2%}, {share['high']:.2%}]"
         damaged = report["damaged_files"]
@@ -162,9 +162,10 @@ class ShiftReports:
 def _summary(rows: dict[str, list[Any]]) -> dict[str, Any]:
     """What the rows of a period come to; `rows` are columns."""
     scored = [place for place, value in enumerate(rows["score"]) if value is not None]
+    n_judged = int(is_judged(rows)[scored].sum())
     n_flagged = sum(flag is True for flag in rows["anomalous"])
     order = sorted(scored, key=lambda place: -rows["score"][place])[:_MOST_SHOWN]
-    share = rate_interval(n_flagged, len(scored)) if scored else None
+    share = rate_interval(n_flagged, n_judged) if n_judged else None
     names = ("n", "path", "time", "score", "threshold", "p_value", "anomalous")
     return {
         "n_images": len(rows["n"]),

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 COLUMNS = {
     **dict.fromkeys(("n",), "int64"),
@@ -28,7 +29,7 @@ Row = dict[str, Any]
 _AT_ONCE = 65_536
 _MOST_PARTS = 2_000
 _Counted = tuple[tuple[int, ...], Counter[tuple[int, str]]]
-_NAMES = ("images", "decided", "flagged", "unreadable")
+_NAMES = ("images", "judged", "flagged", "unreadable")
 
 
 @dataclass
@@ -65,9 +66,10 @@ class WatchTable:
     def periods(self, seconds: int, most: int) -> list[dict[str, int]]:
         """How many images came in each of the last `most` periods that have any, newest first.
 
-        A period is so many seconds, counted in UTC from midnight 1970. ``decided`` are images whose
-        decision is made, and ``start`` is in seconds. Files are read from the newest on, 2,000 at
-        most, and only as far as it takes.
+        A period is so many seconds, counted in UTC from midnight 1970. ``judged`` are images with a
+        score and a threshold or policy; of an open block, those that are not flagged so far count
+        as not flagged. ``start`` is in seconds. Files are read from the newest on, 2,000 at most,
+        and only as far as it takes.
         """
         total: Counter[tuple[int, str]] = Counter()
         kept = {}
@@ -141,13 +143,19 @@ def text_of(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
+def is_judged(columns: Mapping[str, Sequence[Any]]) -> NDArray[np.bool_]:
+    """Which rows show a product that has a threshold; all where no products are told apart."""
+    why = columns.get("undecided") or [None] * len(columns["time"])
+    return np.array([one is None for one in why], np.bool_)
+
+
 def _counts(part: Path, seconds: int) -> Counter[tuple[int, str]]:
     found: Counter[tuple[int, str]] = Counter()
-    for columns in _batches(part, ("time", "anomalous", "unreadable")):
+    for columns in _batches(part, ("time", "anomalous", "unreadable", "undecided")):
         times = np.asarray(columns["time"], "U19").astype("datetime64[s]").astype(np.int64)
-        flags = np.array([2 if one is None else one for one in columns["anomalous"]])
+        flagged = np.array([one is True for one in columns["anomalous"]])
         unread = np.array([one is not None for one in columns["unreadable"]])
-        masks = (np.ones(len(times), np.bool_), flags < 2, flags == 1, unread)
+        masks = (np.ones(len(times), np.bool_), ~unread & is_judged(columns), flagged, unread)
         for name, mask in zip(_NAMES, masks, strict=True):
             periods, n = np.unique(times[mask] // seconds, return_counts=True)
             for period, several in zip(periods.tolist(), n.tolist(), strict=True):

@@ -101,7 +101,7 @@
       row.append(make("td", one.start.slice(0, isDay ? 10 : 16).replace("T", " ")), make("td", number(one.n_images)), make("td", number(one.n_flagged)), make("td", range(one.share)), cell);
       return row;
     }));
-    byId("rates-words").textContent = state.periods.length ? `Of images with a decision. The table is some seconds behind. Bars reach to ${percent(most)}.` : "No row is in the table yet.";
+    byId("rates-words").textContent = state.periods.length ? `Of images that are judged; the last block may still flag some. The table is some seconds behind. Bars reach to ${percent(most)}.` : "No row is in the table yet.";
   }
 
   function showTable(state) {
