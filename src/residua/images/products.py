@@ -40,7 +40,8 @@ def product_cells(listing: Listing, told: str, *, where: str = "load_images") ->
 
     Examples
     --------
-    >>> listing = Listing("folder", ["train/good/lens/1.png", "tile/2.png", "3.png"], [])
+    >>> names = ["train/good/lens/1.png", "tile/2.png", "3.png"]
+    >>> listing = Listing("folder", names, [], labels=["good", None, None])
     >>> product_cells(listing, "folder")
     ['lens', 'tile', None]
     >>> product_cells(listing, "=lens")

@@ -17,6 +17,7 @@ from residua.evaluation.dossier.criteria import figure_words
 from residua.evaluation.dossier.order import fixed, independence
 from residua.evaluation.dossier.protocol import is_chained, rows_of, unpacked_digests
 from residua.evaluation.evidence import Evidence
+from residua.evaluation.products import PRODUCTS
 from residua.evaluation.report.public import to_json
 from residua.images.hashing import fingerprint
 from residua.metrics.groups import Groups
@@ -102,6 +103,19 @@ def sample(known: Known) -> Heading:
                 not missing,
                 "Every kind of the run's source is in the test.",
                 f"Kinds of the run's source that are not in the test: {few(missing)}.",
+            )
+        )
+    if PRODUCTS in record.provenance:
+        each = record.provenance[PRODUCTS]["each"]
+        bare = sorted(
+            name for name, one in each.items() if not one["n_normal"] + one["n_anomalous"]
+        )
+        checks.append(
+            check(
+                "no product is missing",
+                not bare,
+                f"All {len(each):,} products of the model are in the test.",
+                f"Products of the model of which nothing was judged: {few(bare)}.",
             )
         )
     rows = []
