@@ -64,3 +64,22 @@ def test_labels_of_calibration_and_of_judging_are_one_for_each_image_and_any_kin
 def test_masked_labels_are_no_labels_of_a_metric():
     with pytest.raises(InputError, match=r"labels must have no masked entries. Got 30 masked"):
         roc_auc(np.ma.array(LABELS, mask=LABELS == 0), SCORES)
+
+
+def test_images_beside_scores_are_shown_and_change_no_number(tmp_path):
+    images = np.random.default_rng(1).integers(0, 256, (40, 8, 6), dtype=np.uint8)
+    masks, maps = [None] * 30 + [np.eye(8, 6)] * 10, np.full((40, 8, 6), 0.5)
+    plain = residua.evaluate_detection(LABELS, SCORES, masks=masks, maps=maps)
+    record = residua.evaluate_detection(LABELS, SCORES, masks=masks, maps=maps, images=images)
+    shown = record.evidence.gallery
+    assert record.metrics == plain.metrics
+    assert shown.index[:12].tolist() == np.argsort(-SCORES, kind="stable")[:12].tolist()
+    assert np.array_equal(shown.images[..., 0], images[shown.index])
+    assert (shown.error_maps == 0.5).all()
+    assert shown.masks.any(axis=(1, 2)).tolist() == (LABELS[shown.index] == 1).tolist()
+    page = residua.write_html(tmp_path / "shown.html", "Shown", record).read_text("utf-8")
+    assert page.count("data:image") >= 16
+    with pytest.raises(ShapeError, match="40 scores, 3 images"):
+        residua.evaluate_detection(LABELS, SCORES, images=images[:3])
+    with pytest.raises(InputError, match=r"float images must lie in \[0, 1\]"):
+        residua.evaluate_detection(LABELS, SCORES, images=images * 1.5)

@@ -14,6 +14,7 @@ from residua.errors import InputError, ShapeError
 from residua.evaluation.conclusion import conclude, with_metrics
 from residua.evaluation.labels import DetectionLabels, as_detection_labels
 from residua.evaluation.standings import Beside, standing_of_areas
+from residua.evaluation.worst_images import scored_images
 from residua.findings import JudgedFacts
 from residua.metrics.groups import Groups, names_of
 from residua.metrics.pixel import checked_pair
@@ -46,6 +47,7 @@ def evaluate_detection(
     seed: int = 0,
     split: str = "test",
     provenance: Mapping[str, Any] | None = None,
+    images: Sequence[Any] | None = None,
 ) -> Evaluation:
     """Judge a detector by its scores on images that it was neither fitted nor thresholded on.
 
@@ -88,6 +90,9 @@ def evaluate_detection(
         Of resampled intervals.
     split, provenance
         Kept in the record.
+    images : array (n_images, height, width[, channels]), optional
+        uint8, bool, or floats in [0, 1]: the highest and lowest scored are shown in reports and
+        figures, with their maps and masks. No number depends on them.
 
     Returns
     -------
@@ -132,7 +137,14 @@ def evaluate_detection(
         confidence=confidence,
         seed=seed,
     )
-    return conclude(facts, split=split, provenance=provenance).evaluation
+    record = conclude(facts, split=split, provenance=provenance).evaluation
+    if images is None:
+        return record
+    problems = Problems("evaluate_detection")
+    shown = scored_images(images, as_scores(scores, problems=problems), maps, masks, problems)
+    problems.raise_any()
+    evidence = record.evidence
+    return record.with_evidence(None if evidence is None else replace(evidence, gallery=shown))
 
 
 def detection_facts(
