@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from residua._files import read_json
 from residua.engines import KINDS, Card, Engine, Kind, Speed, load_engine, parse_engine
 from residua.engines.card import check_fresh, read_card, write_card
 from residua.engines.file_engines import free_threads
@@ -98,7 +97,7 @@ def export_run(
     with folder.locked():
         verification = verification or _verification(folder, state, bundle, source, watcher)
         check_fits(bundle.config, verification.images)
-        sha256 = _weights(folder)
+        sha256 = folder.weights_sha256()
         return build_engine(
             bundle, kind, folder.export, verification, weights_sha256=sha256, entry=entry
         )
@@ -272,11 +271,6 @@ def _as_seen(bundle: Bundle, card: Card) -> Bundle:
             else np.array(card.calibration_products, np.int64)
         ),
     )
-
-
-def _weights(folder: TrainedRun) -> str:
-    body = read_json(folder.bundle / "bundle.json")
-    return str(body["files"]["model.safetensors"]["sha256"])
 
 
 def _speed(speeds: dict[str, dict[int, float]], name: str) -> Speed:

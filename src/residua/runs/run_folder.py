@@ -19,6 +19,7 @@ from residua._files import (
     in_a_line,
     one_writer,
     read_arrays,
+    read_json,
     read_lines,
 )
 from residua.engines.kinds import REFERENCE
@@ -106,6 +107,10 @@ class RunFolder:
     """What `residua check` says of the images, from before training."""
     training = _Place("training.npz")
     """History and training scores, for reports."""
+
+    def weights_sha256(self) -> str:
+        """The hash of the model's weights, as its bundle has it."""
+        return str(read_json(self.bundle / "bundle.json")["files"]["model.safetensors"]["sha256"])
 
     @contextmanager
     def locked(self) -> Iterator[None]:

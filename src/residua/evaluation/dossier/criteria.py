@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError, field_validator
 
+from residua._files import in_a_line
 from residua.errors import InputError
 from residua.evaluation.report import words
 from residua.metrics.intervals import rate_interval
@@ -174,12 +175,10 @@ def read_criteria(text: str, where: str = "criteria") -> Criteria:
     try:
         return Criteria.model_validate({"criteria": made, **given})
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
         raise InputError(
             f"{where}: beside [criteria] there may be [sample] (images, normal, anomalous,"
             " each_kind, groups), [kinds] (a number a kind) and [use] (purpose, images, not_for,"
-            f" responsible). Got {place}: {first['msg']}. Correct it."
+            f" responsible). Got {in_a_line(error)}. Correct it."
         ) from None
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from residua._files import atomic_write, read_arrays, read_json
+from residua._files import atomic_write, read_arrays
 from residua._text import count
 from residua.errors import BundleError
 from residua.images import ImageSet
@@ -106,7 +106,7 @@ class StoredFeatures:
             "pixels": self.pixels.astype(str),
             "groups": self.groups,
             "kinds": self.kinds.astype(str),
-            "weights": np.array(_weights(folder)),
+            "weights": np.array(folder.weights_sha256()),
         }
         with atomic_write(_path(folder)) as file:
             np.savez(file, **columns)
@@ -124,7 +124,7 @@ class StoredFeatures:
             return None
         columns = read_arrays(_path(folder))
         try:
-            if str(columns["weights"]) != _weights(folder):
+            if str(columns["weights"]) != folder.weights_sha256():
                 return None
             seen = Seen(*(torch.from_numpy(columns[name]) for name in Seen._fields))
             parts = np.array([PARTS[number] for number in columns["part"]], object)
@@ -222,10 +222,6 @@ def _holds(found: StoredFeatures) -> bool:
 
 def _path(folder: RunFolder) -> Path:
     return folder.path / "features.npz"
-
-
-def _weights(folder: RunFolder) -> str:
-    return str(read_json(folder.bundle / "bundle.json")["files"]["model.safetensors"]["sha256"])
 
 
 def _damaged(folder: RunFolder) -> BundleError:

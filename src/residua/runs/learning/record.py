@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from residua._files import in_a_line, read_file, write_json
+from residua._files import read_record as read_stored, write_json
 from residua._text import count, few
-from residua.errors import BundleError
 from residua.records import Record
 from residua.runs.learning.corrections import Correction
 from residua.runs.run_folder import RunFolder
@@ -313,10 +312,4 @@ def read_record(folder: RunFolder) -> LearningRecord | None:
     path = folder.path / "learning.json"
     if not path.exists():
         return None
-    try:
-        return LearningRecord.model_validate_json(read_file(path))
-    except (ValidationError, OSError) as error:
-        what = error.errors()[0]["msg"] if isinstance(error, ValidationError) else in_a_line(error)
-        raise BundleError(
-            f"{path}: must be what `residua learn` wrote. Got: {what}. Learn again from the parent."
-        ) from None
+    return read_stored(path, LearningRecord, "`residua learn`", "Learn again from the parent.")

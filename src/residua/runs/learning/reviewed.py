@@ -5,10 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ValidationError
-
-from residua._files import in_a_line, read_file, write_json
-from residua.errors import InputError
+from residua._files import read_record, write_json
 from residua.records import Record
 
 NAME = "review.json"
@@ -42,14 +39,8 @@ def read_reviewed(folder: Path) -> Reviewed | None:
     path = folder / NAME
     if not path.exists():
         return None
-    try:
-        return Reviewed.model_validate_json(read_file(path))
-    except (ValidationError, OSError) as error:
-        what = error.errors()[0]["msg"] if isinstance(error, ValidationError) else in_a_line(error)
-        raise InputError(
-            f"{path}: must be what `residua serve --review` wrote. Got: {what}. Review into another"
-            " folder, or name the folder of the images with --root."
-        ) from None
+    mend = "Review into another folder, or name the folder of the images with --root."
+    return read_record(path, Reviewed, "`residua serve --review`", mend)
 
 
 def keep_reviewed(folder: Path, reviewed: Reviewed) -> None:
