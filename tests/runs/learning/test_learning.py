@@ -17,6 +17,7 @@ from residua.images.tiling import Tiling
 from residua.runs.compare import compare_runs
 from residua.runs.evaluate import evaluate_run
 from residua.runs.fit import fit_run
+from residua.runs.learning import groups
 from residua.runs.learning.features import StoredFeatures
 from residua.runs.learning.learn import learn_run, moved_among, undo_learning
 from residua.runs.learning.model import check_learns
@@ -56,7 +57,7 @@ def test_a_model_that_sees_tiles_cannot_learn(finished):
         check_learns(config)
 
 
-def test_a_model_that_sees_a_region_learns_from_what_lies_in_it(source, tmp_path):
+def test_a_model_that_sees_a_region_learns_from_what_lies_in_it(source, tmp_path, monkeypatch):
     inside = np.ones((12, 12), np.uint8)
     inside[:, 0] = 0
     run = fit_run(options(source, region=Region.of_mask(inside)), tmp_path / "run")
@@ -65,6 +66,12 @@ def test_a_model_that_sees_a_region_learns_from_what_lies_in_it(source, tmp_path
     for n in range(3):
         shutil.copy(source / f"bad/{n:03d}.png", tmp_path / "said" / "defect" / "corner")
         add_image(tmp_path / "said" / "defect" / "noise" / f"{n}.png", n)
+    drawn = []
+    monkeypatch.setattr(
+        groups, "heat_map", lambda one, _: drawn.append(one) or np.zeros((12, 12, 3), np.uint8)
+    )
+    groups.group_flagged(run.path, str(tmp_path / "said"), tmp_path / "kinds")
+    assert drawn and all(not one[:, 0].any() and one.any() for one in drawn)
     learn_run(run.path, str(tmp_path / "said"), tmp_path / "run2")
     learnt = TrainedRun(tmp_path / "run2")
     recorded, bundle = learnt.read_images("path", "part"), load_bundle(learnt.bundle)

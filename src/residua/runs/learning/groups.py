@@ -24,9 +24,8 @@ from residua.runs.learning.model import check_learns, scores_of
 from residua.runs.open_run import check_trained
 from residua.runs.progress import Watcher
 from residua.runs.trained_run import TrainedRun
-from residua.training.bundle import Bundle, load_bundle
+from residua.training.bundle import Bundle, load_bundle, score_set
 from residua.training.scoring.density import Gaussian
-from residua.training.scoring.engine import score_images
 from residua.training.scoring.learned_score import Seen
 from residua.training.scoring.places import tamed
 
@@ -162,9 +161,7 @@ def _page(bundle: Bundle, images: ImageSet, groups: Sequence[NDArray[np.int64]])
     parts: list[Html] = []
     for number, rows in enumerate(groups, start=1):
         some = rows[:_SHOWN]
-        maps = score_images(
-            bundle.graph, images[some], batch_size=bundle.config.batch_size, maps=True
-        ).maps
+        maps = score_set(bundle, images[some], maps=True).maps
         assert maps is not None
         ceiling = max(error_ceiling(one) for one in maps)
         figures = [
