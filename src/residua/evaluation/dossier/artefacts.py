@@ -40,6 +40,11 @@ class Heading(Record):
     columns: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
 
+    @property
+    def broken(self) -> list[str]:
+        """What is said of the checks that do not hold."""
+        return [f"{self.title}: {one.said}" for one in self.checks if one.holds is False]
+
 
 class Parent(Record):
     """A run that this one has learnt from, and what was judged there; ``is_there`` is False where

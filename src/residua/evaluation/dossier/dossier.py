@@ -52,12 +52,7 @@ class Dossier(Record):
     @property
     def broken(self) -> tuple[str, ...]:
         """The checks that do not hold, each with its heading."""
-        return tuple(
-            f"{heading.title}: {one.said}"
-            for heading in self.headings
-            for one in heading.checks
-            if one.holds is False
-        )
+        return tuple(said for heading in self.headings for said in heading.broken)
 
 
 def assemble(
@@ -78,7 +73,7 @@ def assemble(
             problem = str(error)
     known = Known(artefacts, criteria, problem, evaluation, evidence)
     made = [make(known) for make in headings.BEFORE_FIGURES]
-    holds = not any(one.holds is False for heading in made for one in heading.checks)
+    holds = not any(heading.broken for heading in made)
     figures_hold = not any(one.holds is False for one in headings.figure_checks(known))
     results = _results(criteria, evaluation, protocol_holds=holds and figures_hold)
     made += [headings.figures(known), *(make(known) for make in headings.AFTER_FIGURES)]
@@ -119,12 +114,7 @@ def _result(one: Criterion, evaluation: Evaluation | None, protocol_holds: bool)
 def _word(
     results: tuple[CriterionResult, ...], made: list[Heading], criteria: Criteria | None
 ) -> tuple[Word, tuple[str, ...]]:
-    broken = [
-        f"{heading.title}: {one.said}"
-        for heading in made
-        for one in heading.checks
-        if one.holds is False
-    ]
+    broken = [one for heading in made for one in heading.broken]
     open_ones = [one.title for one in made if one.state == "open"]
     why = "; the figure meets it, but the protocol does not hold"
     said = [

@@ -255,15 +255,10 @@ def limits(known: Known) -> Heading:
     title, record = "Limits of use", known.evaluation
     if record is None:
         return heading("limits", title, (), said=("Nothing was judged yet.",))
-    said = (
-        []
-        if record.verdict is None
-        else [
-            f"Verdict: {record.verdict.word}"
-            f"{' to be usable' if record.verdict.word == 'not shown' else ''}."
-        ]
-    )
-    said += [] if record.verdict is None else record.verdict.because
+    said: list[str] = []
+    if record.verdict is not None:
+        more = " to be usable" if record.verdict.word == "not shown" else ""
+        said = [f"Verdict: {record.verdict.word}{more}.", *record.verdict.because]
     rows = [
         (one.severity, one.code, one.meaning, one.what_to_do)
         for severity in ("error", "warning")
