@@ -16,6 +16,7 @@ from residua.evaluation.verification import verify_report
 from residua.images import load_images
 from residua.records import assumptions_of
 from residua.runs.command import fit_command
+from residua.runs.dossier import write_dossier
 from residua.runs.evaluate import evaluate_run
 from residua.runs.fit import fit_run
 from residua.runs.progress import Watcher
@@ -85,6 +86,15 @@ def test_a_run_names_its_classes_and_keeps_few_labels_for_learning(run):
     # a tenth of 60 labelled images is too few for a temperature
     assert (parts == "calibration").sum() == 0
     assert any("went back to train" in note for note in run.read_state().notes)
+
+
+def test_a_dossier_counts_the_images_of_each_class(run, judged, tmp_path):
+    _, _, made = write_dossier(run.path, tmp_path / "dossier.html")
+    (told,) = (one for one in made.headings if one.key == "sample")
+    labels = [one for one in judged.evidence.labels if one is not None]
+    counted = ", ".join(f"{name}: {labels.count(name)}" for name in ("bright", "corner", "dark"))
+    assert told.said == (f"{judged.evaluation.n_images} images.", f"By class: {counted}.")
+    assert "no kind is missing" in {check.name for check in told.checks}
 
 
 def test_the_record_holds_the_classes_the_reconstruction_and_the_baselines(judged):

@@ -46,7 +46,7 @@ def data(known: Known) -> Heading:
     for name, packed in own.parts.items():
         digests = unpacked_digests(packed)
         labels = ", ".join(
-            f"{label or 'no label'} {n:,}" for label, n in own.labels.get(name, {}).items()
+            f"{label or 'no label'}: {n:,}" for label, n in own.labels.get(name, {}).items()
         )
         made = fingerprint(rows_of(digests))
         rows.append((name, f"{len(digests):,}", labels, made))
@@ -101,8 +101,8 @@ def sample(known: Known) -> Heading:
             check(
                 "no kind is missing",
                 not missing,
-                "Every kind of the run's source is in the test.",
-                f"Kinds of the run's source that are not in the test: {few(missing)}.",
+                "Every kind or class of the run's source is in the test.",
+                f"Kinds or classes of the run's source that are not in the test: {few(missing)}.",
             )
         )
     if PRODUCTS in record.provenance:
@@ -126,9 +126,11 @@ def sample(known: Known) -> Heading:
             worth = None if estimate is None else estimate.n_effective
             had += "" if worth is None else f", worth {worth:,.0f}"
             rows.append((rule.words, f"{needed:,}", had))
-    counted = ", ".join(f"{kind} {n:,}" for kind, n in sorted(kinds.items()))
+    counted = ", ".join(f"{kind}: {n:,}" for kind, n in sorted(kinds.items()))
+    of_classes = evidence.is_anomalous is None
     said = [f"{record.n_images:,} images: {normal:,} normal, {anomalous:,} anomalous."]
-    said += [f"By kind: {counted}."] if counted else []
+    said = [f"{record.n_images:,} images."] if of_classes else said
+    said += [f"By {'class' if of_classes else 'kind'}: {counted}."] if counted else []
     said += [f"{n_groups:,} groups."] if n_groups else []
     titles = ("Criterion", "Images it takes with no error", "Images judged")
     files = known.files("evaluation.json", "evidence.npz")
@@ -139,13 +141,17 @@ def sample(known: Known) -> Heading:
 
 def _kinds(known: Known, evidence: Evidence) -> tuple[dict[str, int], int, int]:
     """Images of each anomalous label (0 for one that only other parts hold), of normal ones, and
-    groups.
+    groups. Of a classifier, each class is a kind.
     """
     codes = () if evidence.groups is None else Groups.read(evidence.groups).codes
     n_groups = len(np.unique(codes))
-    if evidence.is_anomalous is None:
+    if evidence.is_anomalous is None and (evidence.labels is None or evidence.labels.ndim > 1):
         return {}, 0, n_groups
-    flags = np.asarray(evidence.is_anomalous, np.bool_)
+    flags = (
+        np.array([label is not None for label in np.asarray(evidence.labels).tolist()])
+        if evidence.is_anomalous is None
+        else np.asarray(evidence.is_anomalous, np.bool_)
+    )
     is_known = (
         flags | True if evidence.labelled is None else np.asarray(evidence.labelled, np.bool_)
     )
