@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -311,3 +312,44 @@ def test_a_dossier_tells_of_a_product_that_was_not_judged(run, judged):
     sample = next(one for one in make_dossier(run.path).headings if one.key == "sample")
     found = next(one for one in sample.checks if one.name == "no product is missing")
     assert (found.holds, found.said[-5:]) == (False, "tube.")
+
+
+def test_an_estimator_needs_products_to_decide_and_not_to_score(run, source, judged):
+    import residua
+
+    detector = residua.OneClassDetector.load(run.path)
+    images = residua.load_images(source, product="product", normal="good")
+    known = images.test[np.flatnonzero(images.test.products != "tube")]
+    level = judged.evaluation.operating_point.threshold
+    flags = judged.evidence.scores > np.float32(level)
+    assert (detector.predict(known) == np.where(flags, -1, 1)).all()
+    assert ((detector.decision_function(known) < 0) == flags).all()
+    assert detector.score(known) == judged.evaluation.metrics["roc_auc"].value
+    assert len(detector.anomaly_scores(known.array())) == 32
+    assert detector.p_values(known).min() == 1 / 31
+    with pytest.raises(InputError, match="image 0: the image has no product"):
+        detector.predict(known.array())
+    with pytest.raises(InputError, match="tube: 3 normal calibration images"):
+        detector.predict(images.test)
+    point = detector.choose_threshold("quantile:0.8")
+    assert point.policy == "quantile:0.8"
+    assert detector.predict(known).sum() < 32 - 2 * flags.sum()
+
+
+def test_an_address_takes_a_product_and_refuses_an_unknown_one(run, monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "server"))
+    from residua.server.model import ServedModel
+    from serving import asking, encoded
+
+    model = open_run(run.path).model()
+    image = {"content": encoded(blobs(1, seed=90)[0])}
+    with asking(ServedModel("run", model)) as client:
+        told = client.post("/v1/score?product=lens", **image).json()
+        assert told["product"] == "lens"
+        assert told["threshold"] == model.facts.products.threshold_of("lens")
+        refused = client.post("/v1/score?product=cube", **image)
+        assert refused.status_code == 422
+        assert "It knows lens, tile, tube" in refused.text
+        known = client.get("/v1/model").json()
+    assert known["threshold"] is None
+    assert list(known["products"]) == ["lens", "tile", "tube"]
