@@ -39,7 +39,16 @@ from training_wing import blobs
 
 ESTIMATORS = (Autoencoder, OneClassDetector, AutoencoderClassifier)
 OF_THE_PROCESS = {"out", "memory", "resume", "quiet", "help", "config", "logger"}
-OF_THE_SOURCE = {"source", "normal", "bits", "follow_links", "root", "separator", "groups"}
+OF_THE_SOURCE = {
+    "source",
+    "normal",
+    "bits",
+    "follow_links",
+    "root",
+    "separator",
+    "groups",
+    "product",
+}
 OF_THE_COMMAND = {"devices", "nodes"}
 NOT_SPELLED = {"weight_decay", "job", "settings", "recipe_options"}
 
