@@ -370,3 +370,17 @@ def test_the_same_images_are_searched_once(monkeypatch):
     for other, seed in ((pictures[::-1], 0), (pictures, 1)):
         search_duplicates(ImageSet.from_arrays(other), seed=seed)
     assert len(searched) == 2
+
+
+def test_a_search_for_copies_of_new_images_finds_what_a_search_of_all_does():
+    rng = np.random.default_rng(4)
+    pictures = rng.integers(0, 200, (60, 24, 24)).astype(np.uint8)
+    own = ImageSet.from_arrays(np.concatenate([pictures, pictures[5:7] // 2]))
+    new = ImageSet.from_arrays(np.concatenate([pictures[3:4, :, ::-1], pictures[9:10] // 2]))
+    of_all = {(one.first, one.second, one.kind) for one in search_duplicates([own, new]).pairs}
+    of_new = search_duplicates([own, new], since=len(own)).pairs
+    assert {(5, 60), (6, 61)} <= {pair[:2] for pair in of_all}
+    assert {(one.first, one.second, one.kind) for one in of_new} == {
+        pair for pair in of_all if pair[1] >= len(own)
+    }
+    assert {pair.first for pair in of_new} == {3, 9}

@@ -66,6 +66,7 @@ def search_duplicates(
     *,
     seed: int = 0,
     only_exact: bool = False,
+    since: int = 0,
     progress: Progress | None = None,
 ) -> Duplicates:
     """Find images that are one picture.
@@ -89,6 +90,8 @@ def search_duplicates(
     only_exact : bool
         Look for exact copies alone, by the digests that loading has made: one image of each group
         is read.
+    since : int
+        Near copies are wanted of the images from this row on alone, among all.
     progress : callable, optional
         Called with (done, total).
 
@@ -102,9 +105,9 @@ def search_duplicates(
     [(3, 40, 'flipped'), (5, 41, 'brightened')]
     """
     sets = [images] if isinstance(images, ImageSet) else list(images)
-    seen = _mark(sets, seed, only_exact=only_exact)
+    seen = _mark(sets, seed, since, only_exact=only_exact)
     if seen not in _last:
-        found = _searched(sets, seed, progress, only_exact=only_exact)
+        found = _searched(sets, seed, progress, since, only_exact=only_exact)
         found.groups.flags.writeable = False
         _last.clear()
         _last[seen] = found
@@ -114,24 +117,29 @@ def search_duplicates(
 _last: dict[bytes, Duplicates] = {}  # a command that groups twins also checks the same images
 
 
-def _mark(sets: Sequence[ImageSet], seed: int, *, only_exact: bool) -> bytes:
+def _mark(sets: Sequence[ImageSet], seed: int, since: int, *, only_exact: bool) -> bytes:
     """What a search depends on."""
     kinds = [(len(one), one.channels, one.dtype.name) for one in sets]
-    mark = hashlib.sha256(repr((kinds, seed, only_exact)).encode())
+    mark = hashlib.sha256(repr((kinds, seed, since, only_exact)).encode())
     for one in sets:
         mark.update(np.ascontiguousarray(one.pixel_digests).data)
     return mark.digest()
 
 
 def _searched(
-    sets: Sequence[ImageSet], seed: int, progress: Progress | None, *, only_exact: bool
+    sets: Sequence[ImageSet],
+    seed: int,
+    progress: Progress | None,
+    since: int,
+    *,
+    only_exact: bool,
 ) -> Duplicates:
     n = sum(len(one) for one in sets)
     exact = _shown(sets, _exact(sets))
     near, needed = (
         ([], DETAILS[-1])
         if only_exact
-        else _near(sets, np.flatnonzero(exact == np.arange(n)), seed, progress)
+        else _near(sets, np.flatnonzero(exact == np.arange(n)), seed, progress, since)
     )
     copied = np.flatnonzero(exact != np.arange(n))
     same = [DuplicatePair(int(exact[row]), int(row), "exact", 0.0) for row in copied]
@@ -169,7 +177,11 @@ def group_duplicates(
 
 
 def _near(
-    sets: Sequence[ImageSet], rows: NDArray[np.int64], seed: int, progress: Progress | None
+    sets: Sequence[ImageSet],
+    rows: NDArray[np.int64],
+    seed: int,
+    progress: Progress | None,
+    since: int,
 ) -> tuple[list[DuplicatePair], float]:
     """Duplicates that are not exact among the distinct images `rows`.
 
@@ -184,7 +196,7 @@ def _near(
     candidates = find_candidates(
         codes, shortest_side=int(np.quantile(sides, _FEW_SMALL)), seed=seed, on_step=progress
     )
-    return _verified(sets, rows, candidates, seed, progress)
+    return _verified(sets, rows, candidates, seed, progress, since=since)
 
 
 def _exact(sets: Sequence[ImageSet]) -> NDArray[np.int64]:
@@ -228,6 +240,8 @@ def _verified(
     candidates: tuple[Candidates, Candidates],
     seed: int,
     progress: Progress | None,
+    *,
+    since: int,
 ) -> tuple[list[DuplicatePair], float]:
     """The candidates that their pixels confirm, and the details asked of doubtful ones.
 
@@ -253,6 +267,7 @@ def _verified(
         max(_MOST_BEYOND, round(_MOST_BEYOND_SHARE * len(rows))) if criteria.beyond < 1 else 0
     )
     possible = _few_each(found, np.arange(min(len(found), n_within + n_beyond)))
+    possible = possible[rows[found.pairs[possible]].max(axis=1) >= since]
     copies = []
     for done, index in enumerate(possible.tolist(), start=1):
         result, ratio = aligned(found, index), float(found.ratio[index])

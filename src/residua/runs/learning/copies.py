@@ -112,7 +112,8 @@ def copies_among(
     sets = [*own, corrections.images, *([] if sample is None else [sample])]
     n = sum(map(len, own))
     n_known = n + len(corrections.said)
-    found = search_duplicates(sets, progress=None if watcher is None else watcher.on_read)
+    progress = None if watcher is None else watcher.on_read
+    found = search_duplicates(sets, since=n, progress=progress)
     hashes = [str(one) for some in sets for one in some.pixel_hashes.tolist()]
     # Turned and cropped ones are no files saved anew, and outliers among corrections make parts of
     # one shape look like turned copies of each other.
