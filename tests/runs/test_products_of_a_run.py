@@ -190,7 +190,7 @@ def test_a_watched_line_tells_products_by_their_paths(run, source, tmp_path, pol
         p: "" if (f := r["anomalous"]) is None else str(f).lower() for p, r in rows.items()
     } == flags
     assert status["n_flagged"] == sum(flag == "true" for flag in flags.values()) > 0
-    assert status["drift"]["needed"]["lens: score"] == 3 * 400
+    assert status["drift"]["needed"]["lens: score"] == 3 * 500
 
 
 def test_a_column_cannot_tell_the_products_of_a_line(run, tmp_path):
