@@ -74,3 +74,12 @@ def test_a_column_of_parquet(folder, tmp_path):
     pq.write_table(table, tmp_path / "train.parquet")
     images = load_images(tmp_path / "train.parquet", product="line")
     assert images.products.tolist() == ["lens", "tile"]
+
+
+def test_missing_names_and_names_nearly_alike_are_told(folder):
+    table, other = (folder / "set.csv").read_text(encoding="utf-8"), folder / "other.csv"
+    assert not [one for one in load_images(folder, product="folder").notes if "product" in one]
+    other.write_text(table.replace("train,lens", "train,Lens", 1).replace("test,tile", "test,", 2))
+    told = load_images(other, product="line").notes
+    assert "2 of 18 images have no product: nothing is decided about them" in told
+    assert [one for one in told if one.startswith("products Lens and lens are taken for two")]

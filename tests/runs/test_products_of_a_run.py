@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from residua.evaluation.verification import verify_report
 from residua.runs.evaluate import evaluate_run
 from residua.runs.fit import fit_run
 from residua.runs.open_run import open_run
+from residua.runs.progress import Watcher
 from residua.runs.score import score_run
 from residua.runs.threshold import change_threshold
 from residua.training.bundle import load_bundle
@@ -96,6 +98,38 @@ def test_the_report_shows_products_and_its_figures_are_verified(judged, tmp_path
     page = write_html(tmp_path / "report.html", "parts", [judged])
     assert "tube (not decided)" in page.read_text(encoding="utf-8")
     assert verify_report(page).differing == ()
+    told = judged.evaluation.provenance[PRODUCTS]["each"]["lens"]
+    for name, value in (("threshold", told["threshold"]), ("value", told["metrics"]["recall"])):
+        number = value if name == "threshold" else value["value"]
+        text = page.read_text(encoding="utf-8")
+        place = text.index(f'"{name}":{number}', text.index('"each":{"lens"'))
+        end = place + len(f'"{name}":{number}')
+        other = tmp_path / "other.html"
+        other.write_text(f'{text[:place]}"{name}":0.123{text[end:]}', encoding="utf-8")
+        differing = [one.name for one in verify_report(other).differing]
+        wanted = "mean threshold of products" if name == "threshold" else "Recall, over products"
+        assert wanted in differing
+    assert "each product" in [one.name for one in verify_report(page).not_carried]
+
+
+def test_undecided_images_and_untested_drift_are_told(run, source, tmp_path):
+    from typer.testing import CliRunner
+
+    from residua.cli import app
+
+    new = tmp_path / "new" / "disc"
+    new.mkdir(parents=True)
+    Image.fromarray(blobs(1, seed=4)[0][..., 0]).save(new / "1.png")
+    out = tmp_path / "scores.csv"
+    command = ["score", str(run.path), str(new.parent), "--product", "folder", "--out", str(out)]
+    told = CliRunner().invoke(app, command)
+    said = " ".join(told.output.split())
+    assert told.exit_code == 0
+    assert "Nothing is decided about 1 of 1 image" in said
+    assert "does not know the product 'disc'" in said
+    assert "drift is not tested of a run with products" in said
+    own = CliRunner().invoke(app, ["score", str(run.path), str(source), "--out", str(out)])
+    assert "drift is not tested" not in own.output
 
 
 def score(run, source, out, **more):
@@ -148,8 +182,6 @@ def test_a_batch_is_decided_within_products(run, source, tmp_path, suffix):
 
 
 def test_another_policy_gives_every_product_another_threshold(run, tmp_path):
-    import shutil
-
     shutil.copytree(run.path, tmp_path / "run")
     before = load_bundle(run.bundle).config.products
     change_threshold(tmp_path / "run", "quantile:0.8")
@@ -158,6 +190,22 @@ def test_another_policy_gives_every_product_another_threshold(run, tmp_path):
     assert after.policy == "quantile:0.8"
     again = evaluate_run(tmp_path / "run").evaluation
     assert again.operating_point.threshold == after.level
+
+
+def test_a_product_that_the_run_did_not_know_is_told(run, tmp_path):
+    copy = tmp_path / "run"
+    shutil.copytree(run.path, copy)
+    notes: list[str] = []
+    parts = tmp_path / "parts"
+    parts.mkdir()
+    for row, image in enumerate(blobs(30, seed=9)):
+        Image.fromarray(image[..., 0]).save(parts / f"{row}.png")
+    watcher = Watcher(on_note=notes.append)
+    change_threshold(
+        copy, "quantile:0.9", str(parts), product="=Lens", contamination=None, watcher=watcher
+    )
+    assert [one for one in notes if "did not know" in one and ": Lens." in one]
+    assert open_run(copy).model().facts.products.names == ("Lens", "lens", "tile", "tube")
 
 
 def test_corrections_are_refused(run):

@@ -139,9 +139,9 @@ def _print(done: ScoreSummary, out: Path) -> None:
         console.print(
             f"{count(done.n_gone, 'earlier row')} dropped: the image is gone or has changed"
         )
-    if done.drift is not None and done.drift.severity != "ok":
-        drift = done.drift
-        console.print(f"{drift.severity} {drift.code}: {drift.meaning} {drift.what_to_do}")
+    for one in (done.not_judged, done.drift):
+        if one is not None and one.severity != "ok":
+            console.print(f"{one.severity} {one.code}: {one.meaning} {one.what_to_do}")
     if done.n_unreadable:
         console.print(
             f"error unreadable-files: {done.n_unreadable:,} of"

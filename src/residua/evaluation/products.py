@@ -58,7 +58,7 @@ def product_records(
         for one in products.each
     }
     areas = [one["metrics"][_AREA] for one in each.values() if _AREA in one["metrics"]]
-    return {"rule": products.rule, "mean_roc_auc": _mean(areas), "each": each}
+    return {"rule": products.rule, "mean_roc_auc": mean_area(areas), "each": each}
 
 
 def _figures(
@@ -90,8 +90,14 @@ def _areas(
     }
 
 
-def _mean(areas: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The mean of independent estimates, with its interval."""
+def mean_area(areas: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The mean of the ROC AUC of products, with its interval; of those that have one.
+
+    Examples
+    --------
+    >>> mean_area([{"value": 0.8, "low": 0.5, "high": 0.9, "n": 9}])["low"]
+    0.5
+    """
     known = [one for one in areas if one["low"] is not None]
     if not known:
         return None

@@ -41,8 +41,8 @@ def find_products_not_judged(
     if n_left:
         reasons = [f"{why} ({count(n, 'image')})" for why, n in undecided.items()]
         said.append(
-            f"{n_left:,} of {count(n_images, 'image')} were left out, because nothing can be"
-            f" decided about them: {few(reasons, 5)}. The figures do not speak of them."
+            f"Nothing is decided about {n_left:,} of {count(n_images, 'image')}:"
+            f" {few(reasons, 5)}. The figures do not speak of them."
         )
     if missing:
         said.append(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
@@ -16,6 +17,7 @@ from residua.images.listing import Listing
 from residua.images.sources.split_folders import PART_FOLDERS
 
 _ALL = "="
+_MOST_TOLD = 5
 
 
 class OfModel(str):
@@ -107,7 +109,38 @@ def with_products(
         if must_hold and not isinstance(told, OfModel):
             raise
         cells = [None] * len(listing.names)
-    return replace(listing, products=shared(cells))
+    found = _doubts(cells) if must_hold else []
+    return replace(listing, products=shared(cells), notes=(*listing.notes, *found))
+
+
+def _doubts(cells: list[str | None]) -> list[str]:
+    """What is to be told of the names of products: missing ones, and some that are nearly alike.
+
+    Examples
+    --------
+    >>> _doubts(["Lens", "lens"])
+    ['products Lens and lens are taken for two; write one name if they are one']
+    >>> len(_doubts(["1", "1.0", "2"]))
+    1
+    >>> _doubts(["lens", None])
+    ['1 of 2 images has no product: nothing is decided about it']
+    """
+    told, alike = [], dict[str, str]()
+    for name in sorted({one for one in cells if one is not None}):
+        plain = "".join(name.casefold().split())
+        with contextlib.suppress(ValueError):
+            plain = str(float(plain))
+        if (other := alike.setdefault(plain, name)) != name:
+            told.append(
+                f"products {other} and {name} are taken for two; write one name if they are one"
+            )
+    if n := sum(one is None for one in cells):
+        has, them = ("has", "it") if n == 1 else ("have", "them")
+        told.append(
+            f"{n:,} of {count(len(cells), 'image')} {has} no product: nothing is decided about"
+            f" {them}"
+        )
+    return told if len(told) <= _MOST_TOLD else [*told[:_MOST_TOLD], "and more such products"]
 
 
 def _folder(name: str, label: Any) -> str | None:

@@ -126,7 +126,12 @@ def score_run(
     }
     job = ScoringJob(model.engine, shards, task, parts, watcher.on_read, watcher.note)
     summary = do_job(job, source, begun_with, resume=resume, workers=workers)
-    summary.drift = None if origin.is_own(source) else _drift(model, parts.out, summary.n_images)
+    if not origin.is_own(source):
+        summary.drift = _drift(model, parts.out, summary.n_images)
+        if model.facts.products is not None:
+            watcher.note(
+                "drift is not tested of a run with products; residua watch tests it for each"
+            )
     if maps is not None:
         images = _load(origin, source, memory_megabytes, watcher, bits)
         folder_of_maps = ensure_folder(maps, where="score --maps")

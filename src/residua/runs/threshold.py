@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from residua._text import few
 from residua.errors import InputError, LabelError, ResiduaError
 from residua.images import ImageSet
 from residua.records import OperatingPoint
@@ -44,7 +45,7 @@ def change_threshold(
     before. Nothing else of the model changes. The stored evaluation is judged again at the new
     threshold, from its scores; where it cannot be, `watcher` is told.
     """
-    folder = open_run(run)
+    folder, watcher = open_run(run), watcher or Watcher()
     model = folder.model()
     origin = folder.origin().grouped_by(groups).of_products(product).for_model(model.facts)
     if model.facts.job != "detect":
@@ -59,11 +60,11 @@ def change_threshold(
     scores, is_anomalous, numbers = known.scores, known.is_anomalous, known.groups
     names = known.products
     if source is not None:
-        images = RunImages(folder, origin, model, watcher or Watcher())
+        images = RunImages(folder, origin, model, watcher)
         chosen = images.calibration(source, bits)
         if not origin.is_own(source):
             chosen = images.unseen(chosen)
-            _tell_assumed(folder, chosen, watcher or Watcher())
+            _tell_assumed(folder, chosen, watcher)
         scores, is_anomalous = model.own_scores(chosen), chosen.presumed_anomalous
         numbers, names = chosen.group_codes, chosen.products
     elif not len(scores):
@@ -105,7 +106,11 @@ def change_threshold(
             **asked,
         )
         point = common_point(products, scores, is_anomalous, names, numbers)
-    watcher = watcher or Watcher()
+        if fresh := [one for one in products.names if one not in before_by_product.names]:
+            watcher.note(
+                f"products that the run did not know have a place in it from now on: {few(fresh)}."
+                f" It knew {few(before_by_product.names, 8)}"
+            )
     with folder.locked():
         folder.store(point, *([] if products is None else [products]))
         keep_chosen_on(folder, point, hashes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from statistics import mode
 from typing import Any, NamedTuple
 
@@ -98,7 +99,7 @@ class Products(Record):
     def level(self) -> float:
         """The threshold on the common scale: the mean of all thresholds."""
         points = [one.operating_point for one in self.each if one.operating_point is not None]
-        return float(np.float32(np.mean([point.threshold for point in points])))
+        return mean_level([point.threshold for point in points])
 
     def aligned(self, scores: Any, names: Any) -> NDArray[np.float32]:
         """Scores on one scale for all products, (n,).
@@ -234,6 +235,17 @@ def common_point(
     )
 
 
+def mean_level(thresholds: Sequence[float]) -> float:
+    """The threshold of all products on their common scale.
+
+    Examples
+    --------
+    >>> mean_level([1.0, 2.0])
+    1.5
+    """
+    return float(np.float32(np.mean(thresholds)))
+
+
 def in_words(products: Products) -> str:
     """Which products have a threshold of what kind, in whole sentences."""
     own = [one for one in products.each if one.operating_point is not None and not one.borrows]
@@ -241,11 +253,20 @@ def in_words(products: Products) -> str:
     refused = [one for one in products.each if one.operating_point is None]
     points = [one.operating_point for one in (*own, *borrow)]
     levels = [point.threshold for point in points if point is not None]
+    n, low, high = len(products.each), min(levels), max(levels)
     said = [
-        f"Each of {count(len(products.each), 'product')} has a threshold of its own, from"
-        f" {min(levels):.4g} to {max(levels):.4g}. Figures over all products are of scores on one"
-        " scale, on which every product has the threshold above."
+        f"{len(levels):,} of {count(n, 'product')} have a threshold each"
+        if n > len(levels)
+        else f"Each of {n:,} products has a threshold of its own"
+        if n > 1
+        else "One product has a threshold"
     ]
+    said[0] += "." if low == high else f", from {low:.4g} to {high:.4g}."
+    if len(levels) > 1:
+        said.append(
+            "Figures over all products are of scores on one scale, on which every product has the"
+            " threshold above."
+        )
     policies = sorted({point.policy for point in points if point is not None})
     if len(policies) > 1:
         said.append(f"What is promised differs: {few(policies)}.")

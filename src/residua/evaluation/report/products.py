@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from residua._text import count
 from residua.evaluation.products import PRODUCTS
 from residua.evaluation.report.markup import Html, prose, row, scroller, table
 from residua.evaluation.report.sections import panel
@@ -40,9 +41,11 @@ def summary(evaluation: Evaluation) -> str:
         ]
         for name in ("recall", "false_alarm_rate")
     }
-    said = [f"{len(each):,} products, each judged at a threshold of its own."]
+    said = [f"{count(len(each), 'product')}, each judged at a threshold of its own."]
     if mean is not None:
-        said.append(f"Mean ROC AUC of the products: {_area(mean)}.")
+        n = sum(_has_interval(one.get("roc_auc")) for one in figures)
+        whose = "the products" if n == len(each) else f"{n:,} of them, where it can be told"
+        said.append(f"Mean ROC AUC of {whose}: {_area(mean)}.")
     if rates["recall"]:
         said.append(f"The least recall is {min(rates['recall']):.0%}.")
     if rates["false_alarm_rate"]:
@@ -51,6 +54,10 @@ def summary(evaluation: Evaluation) -> str:
         "Figures over all products are of scores on one scale, on which all have one threshold."
     )
     return " ".join(said)
+
+
+def _has_interval(area: Mapping[str, Any] | None) -> bool:
+    return area is not None and area["low"] is not None
 
 
 def by_product(key: str, evaluation: Evaluation) -> Html | None:

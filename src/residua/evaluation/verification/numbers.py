@@ -12,6 +12,7 @@ import numpy as np
 from residua.evaluation import Evidence
 from residua.evaluation.compression import compression_facts
 from residua.evaluation.per_day import PER_DAY, counted_again
+from residua.evaluation.products import PRODUCTS, mean_area
 from residua.evaluation.report import words
 from residua.evaluation.report.payload import curves, histogram
 from residua.evaluation.verdict import verdict_of
@@ -19,6 +20,7 @@ from residua.evaluation.verification.payload import JobPayload
 from residua.evaluation.verification.recomputation import not_carried
 from residua.metrics.names import baseline_title, metric_words
 from residua.records import SCHEMA_VERSION, Estimate, Evaluation, Finding, Standing
+from residua.thresholds.products import mean_level
 
 Agreement = Literal["same", "differs", "not carried"]
 _ROUNDING = 1e-9
@@ -65,6 +67,7 @@ def figures(
     yield from beside.standings(record, again)
     yield from _compression(job, record)
     yield from _operating_point(beside, carried, evidence, again)
+    yield from _products(job, record, again)
     if (told := record.provenance.get(PER_DAY)) is not None:
         yield _plain(job, "parts a day", told, counted_again(told, again.metrics))
     yield from beside.findings(record.findings, again.findings)
@@ -224,6 +227,36 @@ def _operating_point(
     else:
         yield _plain(job, title, said.threshold, made.threshold)
         yield from beside.metrics("on calibration: ", said.rates, made.rates, set())
+
+
+def _products(job: str, record: Evaluation, again: Evaluation) -> Iterator[VerifiedNumber]:
+    """What the figures of products come to, beside those of all images; which image shows which
+    product is not carried.
+    """
+    told, point = record.provenance.get(PRODUCTS), record.operating_point
+    if told is None or point is None:
+        return
+    try:
+        each = list(told["each"].values())
+        levels = [one["threshold"] for one in each if one["threshold"] is not None]
+        yield _plain(job, "mean threshold of products", point.threshold, mean_level(levels))
+        areas = [one["metrics"]["roc_auc"] for one in each if "roc_auc" in one["metrics"]]
+        said, mean = told["mean_roc_auc"], mean_area(areas)
+        values = [None if one is None else one["value"] for one in (said, mean)]
+        is_same = "same" if alike(said, mean) else "differs"
+        yield VerifiedNumber(
+            job, "mean ROC AUC of products", *map(words.value_words, values), is_same
+        )
+        for name, n in (("recall", "n_anomalous"), ("false_alarm_rate", "n_normal")):
+            if (whole := again.metrics.get(name)) is not None and whole.value is not None:
+                title = f"{metric_words(name).label}, over products"
+                parts = [(one["metrics"].get(name), one[n]) for one in each]
+                share = sum(rate["value"] * k for rate, k in parts if rate) / whole.n
+                yield _plain(job, title, share, whole.value)
+        what = "needs the product of each image"
+        yield VerifiedNumber(job, "each product", f"{len(each)} products", what, "not carried")
+    except (AttributeError, KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+        yield VerifiedNumber(job, "products", "what is told of them", repr(error), "differs")
 
 
 def _compression(job: str, record: Evaluation) -> Iterator[VerifiedNumber]:
