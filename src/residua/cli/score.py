@@ -139,8 +139,8 @@ def _print(done: ScoreSummary, out: Path) -> None:
         console.print(
             f"{count(done.n_gone, 'earlier row')} dropped: the image is gone or has changed"
         )
-    for one in (done.not_judged, done.drift):
-        if one is not None and one.severity != "ok":
+    for one in done.findings:
+        if one.code != "unreadable-files" and one.severity != "ok":
             console.print(f"{one.severity} {one.code}: {one.meaning} {one.what_to_do}")
     if done.n_unreadable:
         console.print(

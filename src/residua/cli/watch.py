@@ -140,6 +140,9 @@ def _print(status: dict[str, Any]) -> None:
     say(f"Policy: {status['policy']}")
     if n_unread:
         say(f"{count(n_unread, 'image')} could not be read; the column unreadable says why.")
+    if status["n_undecided"]:
+        said = count(status["n_undecided"], "image")
+        say(f"Nothing is decided about {said}; the column undecided says why.")
     if status["n_changed"]:
         say(
             f"{count(status['n_changed'], 'file')} changed after they were scored, and were not"

@@ -39,6 +39,8 @@ class LineImage(Record):
     p_value: float | None
     anomalous: bool | None
     unreadable: str | None
+    product: str | None = None
+    undecided: str | None = None
 
 
 class LinePeriod(Record):
@@ -83,6 +85,7 @@ class LineState(Record):
     n_images: int = 0
     n_flagged: int = 0
     n_unreadable: int = 0
+    n_undecided: int = 0
     n_changed: int = 0
     n_waiting: int = 0
     first_kept: int | None = None
@@ -184,6 +187,7 @@ class Line:
             n_images=n_images,
             n_flagged=_whole(told, "n_flagged"),
             n_unreadable=_whole(told, "n_unreadable"),
+            n_undecided=_whole(told, "n_undecided"),
             n_changed=_whole(told, "n_changed"),
             n_waiting=_whole(told, "n_waiting"),
             first_kept=parts[0][0] if parts else None,

@@ -91,17 +91,13 @@ class ScoreSummary:
         return [one for one in self.quarantined if not one.is_mask]
 
     @property
-    def not_judged(self) -> Finding | None:
-        """Which images nothing is decided about, as their product has no threshold."""
-        return find_products_not_judged(self.undecided, (), self.n_images)
-
-    @property
     def findings(self) -> list[Finding]:
-        """What is wrong: images that could not be read or judged, scores that drift."""
+        """What is wrong: images that could not be read, scores that drift."""
         unread = find_unreadable_files(
             self.unreadable, self.n_images, n_unreadable=self.n_unreadable, judged=True
         )
-        return [one for one in (unread, self.not_judged, self.drift) if one is not None]
+        left = find_products_not_judged(self.undecided, (), self.n_images)
+        return [one for one in (unread, left, self.drift) if one is not None]
 
 
 class _Note(BaseModel):

@@ -118,6 +118,7 @@ class ShiftReports:
                     row("flagged", f"{report['n_flagged']:,}"),
                     row("flagged share, 95% interval", bounds),
                     row("unreadable", f"{report['n_unreadable']:,}"),
+                    *([row("not decided", f"{left:,}")] if (left := report["n_undecided"]) else []),
                     *([row("damaged files, left out", ", ".join(damaged))] if damaged else []),
                     *(row(f"mean {name}", _figure(value)) for name, value in looks.items()),
                 ],
@@ -166,17 +167,20 @@ def _summary(rows: dict[str, list[Any]]) -> dict[str, Any]:
     n_flagged = sum(flag is True for flag in rows["anomalous"])
     order = sorted(scored, key=lambda place: -rows["score"][place])[:_MOST_SHOWN]
     share = rate_interval(n_flagged, n_judged) if n_judged else None
-    names = ("n", "path", "time", "score", "threshold", "p_value", "anomalous")
+    names = ("n", "path", "time", "score", "threshold", "p_value", "anomalous", "product")
     return {
         "n_images": len(rows["n"]),
         "n_flagged": n_flagged,
         "n_unreadable": len(rows["n"]) - len(scored),
+        "n_undecided": len(scored) - n_judged,
         "flagged_share": None if share is None else share.model_dump(mode="json"),
         "looks": {
             name: float(np.mean([rows[name][place] for place in scored])) if scored else None
             for name in LOOKS
         },
-        "most_anomalous": [{name: rows[name][place] for name in names} for place in order],
+        "most_anomalous": [
+            {name: rows[name][place] for name in names if name in rows} for place in order
+        ],
     }
 
 
@@ -187,7 +191,9 @@ def _figure(value: float | None) -> str:
 def _caption(one: Row) -> str:
     if one["score"] is None:
         return f"{one['n']:,}: {one['path']}, unreadable"
+    product = f", {one['product']}" if one.get("product") else ""
     flag = ", flagged" if one["anomalous"] else ""
     return (
         f"{one['n']:,}: {one['path']}, score {one['score']:.4g}, p {_figure(one['p_value'])}{flag}"
+        f"{product}"
     )

@@ -143,6 +143,11 @@ def text_of(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
+def is_undecided(row: Row) -> bool:
+    """Whether an image has a score, and nothing is decided of its product."""
+    return row["score"] is not None and row.get("undecided") is not None
+
+
 def is_judged(columns: Mapping[str, Sequence[Any]]) -> NDArray[np.bool_]:
     """Which rows show a product that has a threshold; all where no products are told apart."""
     why = columns.get("undecided") or [None] * len(columns["time"])

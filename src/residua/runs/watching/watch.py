@@ -36,7 +36,7 @@ from residua.runs.watching.drift_of_products import DriftOfProducts
 from residua.runs.watching.options import WatchOptions
 from residua.runs.watching.shift_report import ShiftReports, parse_period
 from residua.runs.watching.store import Mark, WatchStore
-from residua.runs.watching.table import COLUMNS, Row, text_of
+from residua.runs.watching.table import COLUMNS, Row, is_undecided, text_of
 from residua.thresholds import batch_policy
 from residua.thresholds.false_discoveries import FalseDiscoveries
 from residua.thresholds.products import in_words
@@ -150,7 +150,7 @@ class Watch:
             row |= {"n": self.store.n_images + len(rows) + 1, "path": name}
             row["time"] = datetime.now(UTC).isoformat(timespec="milliseconds")
             mark = before[name]
-            if mark is not None and row["score"] is not None and not row.get("undecided"):
+            if mark is not None and row["score"] is not None and not is_undecided(row):
                 age, is_flagged = time.time() - mark[1] / 1e9, row["anomalous"] is True
                 self.lately.append([age, float(is_flagged), row["n"]])
             rows.append(row)
@@ -212,8 +212,8 @@ class Watch:
             return []
         room = max(0, telling.MOST_WAITING - self.store.n_events())
         self._count("not_told", len(flagged[room:]))
-        names = ["n", "score", "threshold", "p_value", "time"]
-        names += [] if self.task.products is None else ["product"]
+        own = [] if self.task.products is None else ["product"]
+        names = ["n", "score", "threshold", "p_value", "time", *own]
         return [
             {name: row[name] for name in names}
             | {"path": str((self.arrivals.root / row["path"]).absolute()), "run": str(self.run)}
@@ -234,6 +234,7 @@ class Watch:
         events = self._events(flagged)
         self._count("flagged", len(flagged))
         self._count("unreadable", sum(row["unreadable"] is not None for row in rows))
+        self._count("undecided", sum(is_undecided(row) for row in rows))
         changed = flagged if changed is None else changed
         state = {"drift": self.drift.state(), "counts": self.counts, "lately": self.lately}
         wait = 1.0
@@ -312,8 +313,7 @@ class Watch:
 
     def status(self) -> dict[str, Any]:
         """What is told of the watch, as JSON values."""
-        flags = [flag for _, flag, _ in self.lately]
-        seconds = sorted(age for age, _, _ in self.lately)
+        seconds, flags = sorted(one[0] for one in self.lately), [one[1] for one in self.lately]
         share = rate_interval(int(sum(flags)), len(flags)) if flags else None
         return {
             "run": str(self.run),
@@ -326,6 +326,7 @@ class Watch:
             "n_images": self.store.n_images,
             "n_flagged": self.counts.get("flagged", 0),
             "n_unreadable": self.counts.get("unreadable", 0),
+            "n_undecided": self.counts.get("undecided", 0),
             "n_changed": self.counts.get("changed", 0),
             "n_waiting": self.arrivals.n_waiting,
             "flagged_share_lately": None if share is None else share.model_dump(mode="json"),
@@ -484,7 +485,7 @@ def _open_block(
 def _settle(block: list[Row]) -> None:
     """What a block has not flagged when it ends is not flagged."""
     for row in block:
-        if row["score"] is not None and row["anomalous"] is None and not row.get("undecided"):
+        if row["score"] is not None and row["anomalous"] is None and not is_undecided(row):
             row["anomalous"] = False
 
 

@@ -53,6 +53,7 @@
       [number(state.n_waiting), "wait to be scored"],
       [span(state.latency_median), `from file to row (95% within ${span(state.latency_p95)})`],
       ...(state.n_unreadable ? [[number(state.n_unreadable), "unreadable"]] : []),
+      ...(state.n_undecided ? [[number(state.n_undecided), "not decided: their product has no threshold"]] : []),
       ...(state.n_changed ? [[number(state.n_changed), "files changed after they were scored; not scored again"]] : []),
     ];
     byId("figures").replaceChildren(...told.map(([value, words]) => {
@@ -117,9 +118,11 @@
   function shot(row) {
     const figureBox = make("figure", undefined, {class: `shot${row.anomalous ? " flagged" : ""}`, "data-n": row.n});
     const stage = make("button", undefined, {type: "button", class: "stage", "aria-label": `Enlarge image ${row.n}`});
-    const caption = make("figcaption"), decided = row.unreadable ? "unreadable" : row.anomalous === null ? "not decided yet" : row.anomalous ? "flagged" : "not flagged";
+    const caption = make("figcaption"), decided = row.unreadable ? "unreadable" : row.undecided ? "not decided" : row.anomalous === null ? "not decided yet" : row.anomalous ? "flagged" : "not flagged";
     const p = row.p_value === null ? "" : `, p ${significant(row.p_value)}`;
     caption.append(make("b", decided), make("br"), row.unreadable ?? `score ${significant(row.score)}${p}`, make("br"), `${number(row.n)}: ${row.path}`, make("br"), when(row.time));
+    if (row.product) caption.append(make("br"), `product ${row.product}`);
+    if (row.undecided) caption.append(make("br"), row.undecided);
     stage.addEventListener("click", () => stage.classList.toggle("large"));
     figureBox.append(stage, caption);
     if (row.unreadable) stage.append(make("span", "unreadable", {class: "none"}));
