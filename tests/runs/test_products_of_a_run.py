@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import shutil
 from pathlib import Path
 
@@ -220,10 +221,11 @@ def test_a_watched_line_tells_products_by_their_paths(run, source, tmp_path, pol
     import pyarrow.parquet as pq
 
     from residua.runs.watching import WatchOptions, watch_run
+    from residua.server import Line
 
     out = tmp_path / "watch.parquet"
     options = WatchOptions(
-        out=out, once=True, settle=0, product=r"^(\w+)_", policy=policy, block=200
+        out=out, once=True, settle=0, product=r"^(\w+)_", policy=policy, block=200, every="1d"
     )
     status = watch_run(run.path, str(source.parent), options)
     rows = {row["path"]: row for row in pq.read_table(out).to_pylist()}
@@ -232,6 +234,12 @@ def test_a_watched_line_tells_products_by_their_paths(run, source, tmp_path, pol
         assert rows["lens_000.png"]["threshold"] == products.threshold_of("lens")
         assert rows["tube_000.png"]["anomalous"] is None
         assert rows["tube_000.png"]["undecided"] == products.why_not("tube")
+        (reported,) = (tmp_path / "watch.reports").glob("*.json")
+        assert json.loads(reported.read_text())["n_undecided"] == status["n_undecided"] == 29
+        line = Line(out).state()
+        told = {one.path: one for one in line.images}["tube_028.png"]
+        assert line.n_undecided == 29
+        assert (told.product, told.undecided) == ("tube", products.why_not("tube"))
     _, table = score(run, source.parent, tmp_path / "s.csv", product=r"^(\w+)_", policy=policy)
     flags = {path: row["anomalous"] for path, row in table.items()}
     assert {

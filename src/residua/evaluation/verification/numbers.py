@@ -242,11 +242,10 @@ def _products(job: str, record: Evaluation, again: Evaluation) -> Iterator[Verif
         yield _plain(job, "mean threshold of products", point.threshold, mean_level(levels))
         areas = [one["metrics"]["roc_auc"] for one in each if "roc_auc" in one["metrics"]]
         said, mean = told["mean_roc_auc"], mean_area(areas)
-        values = [None if one is None else one["value"] for one in (said, mean)]
-        is_same = "same" if alike(said, mean) else "differs"
-        yield VerifiedNumber(
-            job, "mean ROC AUC of products", *map(words.value_words, values), is_same
-        )
+        texts = [words.value_words(None if one is None else one["value"]) for one in (said, mean)]
+        title = "mean ROC AUC of products"
+        verdict: Agreement = "same" if alike(said, mean) else "differs"
+        yield VerifiedNumber(job, title, texts[0], texts[1], verdict)
         for name, n in (("recall", "n_anomalous"), ("false_alarm_rate", "n_normal")):
             if (whole := again.metrics.get(name)) is not None and whole.value is not None:
                 title = f"{metric_words(name).label}, over products"
