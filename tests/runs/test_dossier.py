@@ -86,6 +86,13 @@ def test_without_criteria_nothing_is_met_and_without_a_test_the_figures_are_open
     assert {one.key: one.state for one in made.headings}["figures"] == "open"
 
 
+def test_an_evaluation_names_the_criteria_by_the_hash_that_was_told(tested, tmp_path):
+    _, _, made = write_dossier(tested, tmp_path / "dossier.html")
+    (accepted,) = made.artefacts.acceptances
+    told = next(one for one in made.headings if one.key == "versions").rows[0]
+    assert told[3] == f"version 1, {accepted.sha256[:12]}"
+
+
 def test_a_second_version_names_the_first_and_is_refused_after_the_test(copy, run, criteria):
     first, second = accept_run(run.path, criteria), accept_run(run.path, criteria, by="A. Miller")
     assert (second.version, second.replaces) == (2, first.mark)

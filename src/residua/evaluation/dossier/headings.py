@@ -297,6 +297,7 @@ def monitoring(known: Known) -> Heading:
 def versions(known: Known) -> Heading:
     """The model, what it came from, and each time that images were judged."""
     own = known.artefacts
+    told = {one.mark: f"version {one.version}, {one.sha256[:12]}" for one in own.acceptances}
     said = [
         f"Model {own.weights}, recipe {own.recipe or 'not told'}, residua {own.version}.",
         "No threshold."
@@ -313,7 +314,7 @@ def versions(known: Known) -> Heading:
             f"judged {one.n_images:,} images, {one.n_new:,} of them for the first time",
             one.judged_on,
             "none" if one.threshold is None else f"{one.threshold:.6g}",
-            (one.acceptance or "none")[:12],
+            "none" if one.acceptance is None else told.get(one.acceptance, "not in this run"),
             one.date,
         )
         for one in own.tested

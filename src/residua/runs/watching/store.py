@@ -27,7 +27,7 @@ from residua.runs.watching.table import COLUMNS, Row, WatchTable, text_of
 
 _FORMAT = "residua-watch 1"
 _DIGEST = 16
-_MERGED_FROM = 65_536
+_MERGED_FROM = 8_192
 Mark = tuple[int, int]
 """Size and time of a file."""
 
