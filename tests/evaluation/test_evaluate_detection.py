@@ -105,6 +105,12 @@ def test_unlabelled_images_are_left_out_and_counted(missing) -> None:
     assert told.measured["n_unlabelled"] == 30
 
 
+def test_masked_scores_are_refused_by_their_name() -> None:
+    masked = np.ma.MaskedArray(SCORES, mask=np.arange(300) < 100)
+    with pytest.raises(RangeError, match="evaluate_detection: scores must have no masked entries"):
+        evaluate_detection(LABELS, masked)
+
+
 def test_masked_labels_are_unlabelled() -> None:
     masked = np.ma.MaskedArray(LABELS, mask=np.arange(300) < 100)
     assert evaluate_detection(masked, SCORES).metrics["roc_auc"].n == 200

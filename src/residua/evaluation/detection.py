@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import Problems, array_of, as_scores, fault, same_length
+from residua._check import Problems, array_of, as_scores, fault, same_length, unmasked
 from residua.errors import InputError, ShapeError
 from residua.evaluation.conclusion import conclude, with_metrics
 from residua.evaluation.labels import DetectionLabels, as_detection_labels
@@ -167,7 +167,7 @@ def detection_facts(
     """What `evaluate_detection` knows once its arguments are checked and metrics are computed."""
     problems = Problems("evaluate_detection")
     array = as_scores(scores, problems=problems)
-    n_given = len(np.atleast_1d(array_of(scores)))
+    n_given = len(np.atleast_1d(array_of(unmasked(scores, "scores", Problems("")))))
     truth = as_detection_labels(labels, n_given, normal=normal, problems=problems)
     train = (
         None

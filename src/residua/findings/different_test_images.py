@@ -7,15 +7,19 @@ from collections.abc import Mapping
 from residua.findings.kind import Finding, FindingKind
 
 
-def find_different_images(n_shared: int, n_own: Mapping[str, int]) -> Finding | None:
-    """Say how many test images several runs share; None where all have the same ones.
+def find_different_images(
+    n_shared: int, n_own: Mapping[str, int], n_taught: int = 0
+) -> Finding | None:
+    """Say on how many test images several runs are compared; None where it is all of them.
 
     Parameters
     ----------
     n_shared : int
-        Images that every run was tested on.
+        Images that every run was tested on and none has learnt from.
     n_own : mapping of str to int
         Test images of each run.
+    n_taught : int
+        Images that every run was tested on and one of them has learnt from.
 
     Examples
     --------
@@ -26,6 +30,17 @@ def find_different_images(n_shared: int, n_own: Mapping[str, int]) -> Finding | 
     """
     if all(n == n_shared for n in n_own.values()):
         return None
+    if all(n == n_shared + n_taught for n in n_own.values()):
+        return Finding(
+            code=KIND.code,
+            severity="note",
+            measured={"n_shared": n_shared, "n_own": dict(n_own)},
+            meaning=(
+                f"{n_taught:,} of the {n_shared + n_taught:,} images taught one of the runs, so"
+                f" they count nowhere. The runs are compared on the other {n_shared:,}."
+            ),
+            what_to_do="Nothing, if enough images are left.",
+        )
     own = ", ".join(f"{name} {n:,}" for name, n in n_own.items())
     return Finding(
         code=KIND.code,

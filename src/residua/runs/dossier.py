@@ -27,7 +27,8 @@ from residua.images.hashing import of_hex
 from residua.records import now
 from residua.runs.chosen_on import read_chosen_on
 from residua.runs.judgement import Judgement, fit_of, read_judgement
-from residua.runs.learning.record import LearningRecord, read_record
+from residua.runs.learning.record import read_record
+from residua.runs.learning.versions import parents_of
 from residua.runs.open_run import open_run
 from residua.runs.parts import has_own_parts
 from residua.runs.progress import Watcher
@@ -40,7 +41,6 @@ from residua.runs.tested import (
 )
 
 _MOST_BYTES = 1 << 20
-_MOST_PARENTS = 100
 _FILES = (
     "run.json", "images.csv", "check.json", "learning.json", "acceptance.json", "tested.json",
     "evaluation.json", "evidence.npz", "accepted/evaluation.json", "accepted/evidence.npz",
@@ -200,7 +200,7 @@ def _refuse_judged(folder: Run, hashes: list[str], tested: tuple[TestedEntry, ..
     wanted = {bytes.fromhex(one) for one in hashes}
     seen = [f"{entry.judged_on or 'images'} ({entry.date})" for entry in looks_at(tested, wanted)]
     seen += _stored_before(folder, set(hashes))
-    for parent, _, _ in _parents(folder):
+    for parent, _, _ in parents_of(folder):
         if parent is not None:
             seen += [f"{parent.path}" for _ in looks_at(read_tested(parent), wanted)[:1]]
             seen += _stored_before(parent, set(hashes))
@@ -223,26 +223,6 @@ def _stored_before(folder: Run, hashes: set[str]) -> list[str]:
     if known is None or hashes & {str(one) for one in known.tolist()}:
         return [str(folder.evaluation)]
     return []
-
-
-def _parents(folder: Run) -> list[tuple[Run | None, LearningRecord, str]]:
-    """The runs that a run has learnt from, the nearest first; None for one that is gone or holds
-    another model by now.
-    """
-    found: list[tuple[Run | None, LearningRecord, str]] = []
-    here: Run | None = folder
-    while here is not None and len(found) < _MOST_PARENTS:
-        record = read_record(here)
-        if record is None:
-            break
-        parent: Run | None = open_run(record.parent)
-        try:
-            is_same = parent is not None and parent.mark().weights == record.parent_weights
-        except BundleError:
-            is_same = False
-        here = parent if is_same else None
-        found.append((here, record, record.parent))
-    return found
 
 
 def _artefacts(folder: Run, stored: Judgement | None) -> Artefacts:
@@ -275,7 +255,7 @@ def _artefacts(folder: Run, stored: Judgement | None) -> Artefacts:
                 is_there=parent is not None,
                 tested=() if parent is None else read_tested(parent),
             )
-            for parent, learnt, name in _parents(folder)
+            for parent, learnt, name in parents_of(folder)
         ),
         corrected=packed_digests(sorted(learnt_from)),
         chosen_on=packed_digests(read_chosen_on(folder, mark.operating_point)),

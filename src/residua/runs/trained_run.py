@@ -168,8 +168,9 @@ class TrainedRun(Run):
 
     def _plain_state(self) -> dict[str, Any]:
         """`run.json` as it stands; its format alone is checked."""
+        text = self._state()
         try:
-            state = dict(json.loads(self._state()))
+            state = dict(json.loads(text))
         except (ValueError, TypeError, RecursionError) as error:
             raise self._not_written(in_a_line(error)) from None
         if state.get("format") != "residua-run" or state.get("format_version") not in (1, 2):

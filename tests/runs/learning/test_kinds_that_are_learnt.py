@@ -23,15 +23,19 @@ from runs import add_image
 
 
 def test_kinds_that_were_named_are_told_in_tables_and_exports(finished, source, tmp_path):
-    for kind in ("corner", "noise"):
+    for kind in ("corner", "noise", "single"):
         (tmp_path / "said" / "defect" / kind).mkdir(parents=True)
     for n in range(5):
         place = tmp_path / "said" / "defect"
         shutil.copy(source / f"bad/{n:03d}.png", place / "corner" / f"{n}.png")
         add_image(place / "noise" / f"{n}.png", 10 + n)
+    add_image(tmp_path / "said" / "defect" / "single" / "0.png", 20)
     record = learn_run(finished.path, str(tmp_path / "said"), tmp_path / "run2")
     assert (record.kinds.names, record.kinds.n) == (("corner", "noise"), 10)
-    assert "2 kinds of defects are told now. Of 10 defects" in record.about_kinds()
+    assert record.about_kinds().startswith(
+        "2 kinds of defects are told now: corner, noise; single not yet, as it takes two defects of"
+        " a kind, of two parts. Of 10 defects"
+    )
     (tmp_path / "new").mkdir()
     for number in range(40, 44):
         add_image(tmp_path / "new" / f"{number}.png", number)

@@ -22,6 +22,7 @@ from residua.runs.learning.features import StoredFeatures
 from residua.runs.learning.learn import learn_run, moved_among, undo_learning
 from residua.runs.learning.model import check_learns
 from residua.runs.learning.record import Flagged, read_record
+from residua.runs.learning.versions import compare_versions
 from residua.runs.progress import Watcher
 from residua.runs.trained_run import TrainedRun
 from residua.training.bundle import load_bundle, score_set
@@ -179,6 +180,9 @@ def test_a_comparison_on_corrected_images_says_so_and_counts_none_of_them(
     (found,) = (one for one in told.findings if one.code == "test-reused" and "run2" in one.meaning)
     assert found.severity == "error"
     assert told.n_images == len(fresh)
+    (left,) = (one for one in told.findings if one.code == "different-test-images")
+    assert left.meaning.startswith(f"8 of the {len(fresh) + 8} images taught one of the runs")
+    assert left.what_to_do == "Nothing, if enough images are left."
     assert all(one.metrics["roc_auc"].n == len(fresh) for one in told.standings)
     assert "of 4 defects" in told.at_thresholds[0]
 
@@ -194,13 +198,16 @@ def test_undo_brings_back_model_threshold_and_parts(finished, learnt, tmp_path):
         undo_learning(again.path)
 
 
-def test_what_was_learnt_before_is_kept_and_undone_step_by_step(learnt, tmp_path):
+def test_what_was_learnt_before_is_kept_and_undone_step_by_step(finished, learnt, tmp_path):
     (tmp_path / "more" / "defect").mkdir(parents=True)
     for number in range(3, 6):
         add_image(tmp_path / "more" / "defect" / f"new{number}.png", number)
     record = learn_run(learnt.path, str(tmp_path / "more"), tmp_path / "run3")
     assert (len(record.corrections), len(record.earlier)) == (3, 8)
     third = TrainedRun(tmp_path / "run3")
+    (told,) = compare_versions([finished, third], ["old", "new"])
+    assert told.startswith("new has learnt from old in 2 steps, 11 corrected images in all.")
+    assert "3 corrections" in compare_versions([learnt, third], ["old", "new"])[0]
     assert len(StoredFeatures.load(third).of("defect")) == 8
     undo_learning(third.path)
     assert third.mark() == learnt.mark()

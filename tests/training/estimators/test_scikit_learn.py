@@ -27,7 +27,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.validation import check_array
 
 from residua import Autoencoder, AutoencoderClassifier, OneClassDetector, load_images, scorer
-from residua.errors import InputError, LabelError
+from residua.errors import InputError, LabelError, ShapeError
 from residua.images import ImageSet
 
 
@@ -223,6 +223,13 @@ def test_scorers_read_labels_as_fit_does_and_those_of_scikit_learn_are_warned_of
     with pytest.warns(UserWarning, match=r"fit got 0, 1, so its scores are upside down.*scorer"):
         upside_down = cross_val_score(detector, images, anomalous, cv=folds, scoring="roc_auc")
     assert upside_down == pytest.approx(1 - own)
+    names = np.where(anomalous == 1, "bad", "good")  # by alphabet, the last one is normal
+    with pytest.warns(UserWarning, match="fit got bad, good, so its scores may be upside down"):
+        assert cross_val_score(
+            detector, images, names, cv=folds, scoring="roc_auc"
+        ) == pytest.approx(own)
+    with pytest.raises(ShapeError, match="one entry per image"):
+        scorer("roc_auc")(clone(detector).fit(images), images, anomalous[:-1])
     chain = make_pipeline(FunctionTransformer(), clone(detector)).fit(images, anomalous)
     with pytest.warns(UserWarning, match=r"predict: a scorer of scikit-learn takes \+1"):
         get_scorer("accuracy")(chain, images, anomalous)

@@ -210,7 +210,9 @@ def _shared(models: Sequence[Contestant], leave_out: frozenset[str]) -> _Shared:
     sizes = [len(model.evidence.paths) for model in models]
     findings = [
         find_different_images(
-            n_shared, dict(zip([model.name for model in models], sizes, strict=True))
+            n_shared,
+            dict(zip([model.name for model in models], sizes, strict=True)),
+            int((~is_left).sum()),
         )
     ]
     truths = [_truth(model, own) for model, own in zip(models, rows, strict=True)]

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from residua._files import read_record as read_stored, write_json
+from residua._labels import spelled
 from residua._text import count, few
 from residua.records import Record
 from residua.runs.learning.corrections import Correction
@@ -198,17 +199,27 @@ class LearningRecord(Record):
     def about_kinds(self) -> str | None:
         """Which kinds are told and how well; None where none are named."""
         if self.kinds is None:
-            named = {one.kind for one in self.corrections if one.label == "defect" and one.kind}
-            if not named:
+            if not self._named():
                 return None
             return "kinds are not told yet: it takes two defects of a kind, of two parts"
         told = self.kinds
+        known = {spelled(name) for name in told.names}
+        others = sorted(name for name in self._named() if spelled(name) not in known)
+        missing = ""
+        if others:
+            missing = f"; {few(others)} not yet, as it takes two defects of a kind, of two parts"
         return (
-            f"{count(len(told.names), 'kind')} of defects {_are(len(told.names))} told now. Of"
+            f"{count(len(told.names), 'kind')} of defects {_are(len(told.names))} told now:"
+            f" {few(told.names)}{missing}. Of"
             f" {told.n:,} defects, each left out in turn, {told.right:,} get their kind and"
             f" {told.none:,} are called none of these. Of {told.n_unknown:,} images of no kind"
             f" known, {told.unknown_none:,} are called so"
         )
+
+    def _named(self) -> set[str]:
+        """The kinds that labelled defects have, of earlier steps too."""
+        every = (*self.earlier, *self.corrections)
+        return {one.kind for one in every if one.label == "defect" and one.kind}
 
     def about_parts(self) -> str | None:
         """What it means for the parts of the run; None where all images are new."""

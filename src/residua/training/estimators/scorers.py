@@ -57,11 +57,12 @@ def scorer(name: str) -> Callable[[Any, Any, Any], float]:
 
     def score(estimator: Any, X: Any, y: Any) -> float:
         seen = getattr(estimator, "_seen_labels", ())
-        read = read_anomalies(y, len(y), f"scorer({name!r})", seen)
+        told = estimator.score_samples(X) if name in _OF_SCORES else estimator.predict(X)
+        read = read_anomalies(y, len(told), f"scorer({name!r})", seen)
         truth, metric = read.flags[read.labelled], getattr(metrics, name)
         if name in _OF_SCORES:
-            return float(metric(truth, -np.asarray(estimator.score_samples(X))[read.labelled]))
-        flagged = (np.asarray(estimator.predict(X)) == -1)[read.labelled]
+            return float(metric(truth, -np.asarray(told)[read.labelled]))
+        flagged = (np.asarray(told) == -1)[read.labelled]
         return float(np.ravel(metric(truth, flagged, classes=[0, 1]))[-1])
 
     score.__name__ = f"scorer_{name}"
@@ -77,10 +78,12 @@ def warn_of_scorer(seen: Collection[Any], what: str) -> None:
         if frame is None or frame.f_globals.get("__name__") == __name__:
             return
         if frame.f_globals.get("__name__") == "sklearn.utils._response":
+            got = ", ".join(map(str, sorted(seen, key=str)))
+            names = any(isinstance(one, str) for one in seen)  # the last by alphabet is normal
             warnings.warn(
                 f"OneClassDetector.{what}: a scorer of scikit-learn takes +1 for normal and -1 for"
-                f" anomalous. fit got {', '.join(map(str, sorted(seen, key=str)))}, so its scores"
-                " are upside down. Pass scoring=residua.scorer('roc_auc'), or labels +1 and -1.",
+                f" anomalous. fit got {got}, so its scores {'may be' if names else 'are'} upside"
+                " down. Pass scoring=residua.scorer('roc_auc'), or labels +1 and -1.",
                 UserWarning,
                 stacklevel=3,
             )
