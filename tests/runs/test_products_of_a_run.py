@@ -193,6 +193,11 @@ def test_another_policy_gives_every_product_another_threshold(run, tmp_path):
     assert again.operating_point.threshold == after.level
 
 
+def test_a_fit_with_one_product_for_all_is_refused():
+    with pytest.raises(InputError, match="tell the products of the images apart"):
+        make_options("detect", source="parts", normal=("good",), product="=lens")
+
+
 def test_a_product_that_the_run_did_not_know_is_told(run, tmp_path):
     copy = tmp_path / "run"
     shutil.copytree(run.path, copy)

@@ -114,6 +114,32 @@ def test_a_table_that_another_process_changes_is_read_as_far_as_it_is_whole(copi
     ]
 
 
+def test_without_a_status_the_numbers_are_those_of_the_table(watched, tmp_path):
+    shutil.copytree(watched[1], tmp_path / "table", ignore=shutil.ignore_patterns(".*"))
+    for part in sorted((tmp_path / "table").iterdir())[:-1]:
+        part.unlink()
+    (part,) = (tmp_path / "table").iterdir()
+    table = pd.read_parquet(part)
+    before = int(part.stem[5:]) - 1
+    table = pd.concat([table] * 40)  # more than the page shows
+    table["n"] = range(before + 1, before + 1 + len(table))
+    table.assign(camera="left").to_parquet(part)
+    state = Line(tmp_path / "table").state()
+    assert (state.n_images, state.n_flagged) == (before + len(table), None)
+    assert [one.n for one in state.images] == list(range(state.n_images, state.n_images - 24, -1))
+
+
+@pytest.mark.parametrize("cells", [{"time": None}, {"time": 7}, {"n": "x"}, {"score": "x"}])
+def test_a_table_of_other_cells_is_left_out(copied, cells):
+    folder, changed = copied
+    part = WatchTable(folder).parts()[-1][1]
+    pd.read_parquet(part).assign(**cells).to_parquet(part)
+    drift = {"evidence": {"score": "x"}, "needed": {"score": 1}, "alarms": [{"what": 1}]}
+    state = changed(last_images=[], seconds_from_file_to_row={"median": float("nan")}, drift=drift)
+    assert state.n_images == N + 1 and state.tests == []
+    assert state.damaged in ([], [part.name])
+
+
 def test_no_more_files_are_read_than_the_periods_take_and_none_twice(tmp_path, monkeypatch):
     from residua.runs.watching import table as tables
 

@@ -7,6 +7,7 @@ import itertools
 import time as clock
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from math import isfinite
 from pathlib import Path
 from typing import Any, Literal
 
@@ -83,7 +84,7 @@ class LineState(Record):
     policy: str | None = None
     folder: str | None = None
     n_images: int = 0
-    n_flagged: int = 0
+    n_flagged: int | None = Field(default=None, description="null where no status is there")
     n_unreadable: int = 0
     n_undecided: int = 0
     n_changed: int = 0
@@ -166,11 +167,11 @@ class Line:
         n_images = _whole(told, "n_images")
         images = {one.n: one for one in _images(told.get("last_images"))}
         if len(images) < min(_SHOWN, n_images or _SHOWN):
-            last = n_images or (parts[-1][0] + _SHOWN if parts else 0)
+            last = n_images or self._table.last_number()
             known = _images(self._table.rows_of(max(1, last - _SHOWN + 1), last))
             images = {**{one.n: one for one in known}, **images}
         shown = sorted(images.values(), key=lambda one: -one.n)[:_SHOWN]
-        n_images = max([n_images, *(one.n for one in shown)])
+        n_images = max([n_images or self._table.last_number(), *(one.n for one in shown)])
         times = [*self._table.last_times(_TIMES), *(one.time for one in reversed(shown))]
         usual = _usual_pause(times)
         age = _age(max(times, default=None))
@@ -185,7 +186,7 @@ class Line:
             policy=_text(told, "policy"),
             folder=_text(told, "folder"),
             n_images=n_images,
-            n_flagged=_whole(told, "n_flagged"),
+            n_flagged=_whole(told, "n_flagged") if "n_flagged" in told else None,
             n_unreadable=_whole(told, "n_unreadable"),
             n_undecided=_whole(told, "n_undecided"),
             n_changed=_whole(told, "n_changed"),
@@ -280,11 +281,11 @@ def _tests(drift: Mapping[str, Any]) -> list[LineTest]:
     evidence, needed = drift.get("evidence"), drift.get("needed")
     if not isinstance(evidence, dict) or not isinstance(needed, dict):
         return []
-    return [
-        LineTest(what=name, evidence=value, needed=needed[name])
-        for name, value in evidence.items()
-        if name in needed
-    ]
+    found = []
+    for name in evidence:
+        with contextlib.suppress(ValidationError, KeyError):
+            found.append(LineTest(what=name, evidence=evidence[name], needed=needed[name]))
+    return found
 
 
 def _dict(value: Any) -> dict[str, Any]:
@@ -308,7 +309,7 @@ def _whole(told: Mapping[str, Any], name: str) -> int:
 
 def _number(told: Mapping[str, Any], name: str) -> float | None:
     value = told.get(name)
-    return float(value) if isinstance(value, int | float) else None
+    return float(value) if isinstance(value, int | float) and isfinite(value) else None
 
 
 def _text(told: Mapping[str, Any], name: str) -> str | None:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from residua._files import atomic_write, ensure_folder, one_writer
 from residua.errors import BundleError, MissingExtraError, OutputError
-from residua.runs.watching.table import COLUMNS, Row, WatchTable, text_of
+from residua.runs.watching.table import COLUMNS, Row, WatchTable, schema, text_of
 
 _FORMAT = "residua-watch 1"
 _DIGEST = 16
@@ -243,10 +243,9 @@ class WatchStore:
         rows = self.open_rows()
         if not rows:
             return 0
-        schema = pa.schema([(name, getattr(pa, kind)()) for name, kind in COLUMNS.items()])
         cells = {name: [row.get(name) for row in rows] for name in COLUMNS}
         cells["path"] = [text_of(row["path"]) for row in rows]
-        table = pa.table(cells, schema=schema)
+        table = pa.table(cells, schema=schema())
         with atomic_write(self.out / f"part-{rows[0]['n']:012d}.parquet") as file:
             pq.write_table(table, file)
         return len(rows)

@@ -109,7 +109,7 @@ class WatchTable:
             yield
         except FileNotFoundError:
             pass
-        except (OSError, ValueError):
+        except (OSError, ValueError, KeyError, TypeError, NotImplementedError):
             self.damaged.add(part.name)
 
     def last_times(self, n: int) -> list[str]:
@@ -118,7 +118,7 @@ class WatchTable:
         for _, part in reversed(self.parts()):
             with self._whole(part):
                 for columns in _batches(part, ("time",)):
-                    found = [*found, *columns["time"]][-n:]
+                    found = [*found, *map(str, filter(None, columns["time"]))][-n:]
             if found:
                 break
         return found
@@ -129,13 +129,31 @@ class WatchTable:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        read = []
+        read = [schema().empty_table()]
         for part in parts:
             with self._whole(part):
-                read.append(pq.read_table(part, filters=within))
-        if not read:
-            return {name: [] for name in COLUMNS}
+                found = pq.read_table(part, filters=within)
+                there = [one for one in schema() if one.name in found.column_names]
+                found = found.select([one.name for one in there]).cast(pa.schema(there))
+                read.append(found)
         return dict(pa.concat_tables(read, promote_options="default").to_pydict())
+
+    def last_number(self) -> int:
+        """The number of the last image that is in the table; 0 without any."""
+        import pyarrow.parquet as pq
+
+        for first, part in reversed(self.parts()):
+            with self._whole(part):
+                if n := pq.read_metadata(part).num_rows:
+                    return first + int(n) - 1
+        return 0
+
+
+def schema() -> Any:
+    """The columns of a file, as pyarrow has them."""
+    import pyarrow as pa
+
+    return pa.schema([(name, getattr(pa, kind)()) for name, kind in COLUMNS.items()])
 
 
 def text_of(name: str) -> str:

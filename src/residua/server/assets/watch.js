@@ -47,7 +47,7 @@
   function showFigures(state) {
     const told = [
       [number(state.n_images), "images"],
-      [number(state.n_flagged), "flagged"],
+      [state.n_flagged === null ? "unknown" : number(state.n_flagged), "flagged"],
       [state.lately ? range(state.lately) : "none", state.lately ? `flagged of the last ${number(state.lately.n)}` : "flagged lately"],
       [span(state.seconds_since), "since the last image"],
       [number(state.n_waiting), "wait to be scored"],

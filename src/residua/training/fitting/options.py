@@ -165,6 +165,16 @@ class DetectOptions(RecipeOptions):
             )
         return self
 
+    @field_validator("product")
+    @classmethod
+    def _product_of_each_image(cls, given: str | None) -> str | None:
+        if given is not None and given.startswith("="):
+            raise ValueError(
+                f"--product must tell the products of the images apart. Got {given}, one for all,"
+                " and every image to come would be taken for it. Leave it out, or name a column"
+            )
+        return given
+
     @field_validator("tiles", mode="before")
     @classmethod
     def _tiles_of_text(cls, given: Any) -> Any:
