@@ -181,7 +181,7 @@ def test_a_comparison_on_corrected_images_says_so_and_counts_none_of_them(
     assert found.severity == "error"
     assert told.n_images == len(fresh)
     (left,) = (one for one in told.findings if one.code == "different-test-images")
-    assert left.meaning.startswith(f"8 of the {len(fresh) + 8} images taught one of the runs")
+    assert left.meaning.startswith(f"{16 - len(fresh)} of the 16 images taught one of the runs")
     assert left.what_to_do == "Nothing, if enough images are left."
     assert all(one.metrics["roc_auc"].n == len(fresh) for one in told.standings)
     assert "of 4 defects" in told.at_thresholds[0]
