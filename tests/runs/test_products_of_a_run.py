@@ -350,11 +350,24 @@ def test_a_new_product_is_learnt_and_the_others_stay(run, source, cubes, tmp_pat
     assert load_bundle(tmp_path / "after" / "bundle").config.products == was.config.products
 
 
+def test_a_new_product_has_a_name_that_a_table_can_hold(run, cubes, tmp_path):
+    from residua.runs.learning.new_product import learn_product
+
+    notes: list[str] = []
+    told = Watcher(on_note=notes.append)
+    assert (
+        learn_product(run.path, str(cubes), tmp_path / "a", " Lens ", watcher=told).name == "Lens"
+    )
+    assert [one for one in notes if one.startswith("products Lens and lens are taken for two")]
+    for name in (" ", "lens "):
+        with pytest.raises(InputError, match="must name a new product"):
+            learn_product(run.path, str(cubes), tmp_path / "b", name)
+
+
 def test_a_recipe_that_remembers_nothing_gives_a_new_product_a_threshold(
     run, cubes, tmp_path, monkeypatch
 ):
     from residua.runs.learning.new_product import learn_product
-    from residua.runs.progress import Watcher
     from residua.training.scoring.neighbour_score import NeighbourScorer
 
     monkeypatch.delattr(NeighbourScorer, "remember")

@@ -107,7 +107,7 @@ def learn(
             told = (
                 f"Threshold {point.threshold:.6g} ({point.policy})." if point else "No threshold."
             )
-            say(f"{product}: {told} {point.how if point else learnt.reason}")
+            say(f"{learnt.name}: {told} {point.how if point else learnt.reason}")
             say(f"The other products keep their thresholds.\nsaved in {out}")
         emit_json(learnt.model_dump(mode="json"), json)
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
@@ -54,8 +55,8 @@ def product_cells(listing: Listing, told: str, *, where: str = "load_images") ->
     columns = {**grouped, **listing.own}
     if told in columns:
         found = [group_name(cell) for cell in columns[told]]
-    elif told.startswith(_ALL) and len(told) > 1:
-        found = [told[1:]] * len(names)
+    elif told.startswith(_ALL) and told[1:].strip():
+        found = [told[1:].strip()] * len(names)
     elif told == FOLDER:
         labels = [None] * len(names) if listing.labels is None else listing.labels
         found = [_folder(name, label) for name, label in zip(names, labels, strict=True)]
@@ -113,20 +114,16 @@ def with_products(
     return replace(listing, products=shared(cells), notes=(*listing.notes, *found))
 
 
-def _doubts(cells: list[str | None]) -> list[str]:
-    """What is to be told of the names of products: missing ones, and some that are nearly alike.
+def nearly_alike(names: Iterable[str]) -> list[str]:
+    """What is to be told of names that differ in case, blanks or the form of a number alone.
 
     Examples
     --------
-    >>> _doubts(["Lens", "lens"])
-    ['products Lens and lens are taken for two; write one name if they are one']
-    >>> len(_doubts(["1", "1.0", "2"]))
-    1
-    >>> _doubts(["lens", None])
-    ['1 of 2 images has no product: nothing is decided about it']
+    >>> len(nearly_alike(["Lens", "lens", "1", "1.0", "2"]))
+    2
     """
     told, alike = [], dict[str, str]()
-    for name in sorted({one for one in cells if one is not None}):
+    for name in sorted(set(names)):
         plain = "".join(name.casefold().split())
         with contextlib.suppress(ValueError):
             plain = str(float(plain))
@@ -134,6 +131,20 @@ def _doubts(cells: list[str | None]) -> list[str]:
             told.append(
                 f"products {other} and {name} are taken for two; write one name if they are one"
             )
+    return told
+
+
+def _doubts(cells: list[str | None]) -> list[str]:
+    """What is to be told of the names of products: missing ones, and some that are nearly alike.
+
+    Examples
+    --------
+    >>> _doubts(["Lens", "lens"])
+    ['products Lens and lens are taken for two; write one name if they are one']
+    >>> _doubts(["lens", None])
+    ['1 of 2 images has no product: nothing is decided about it']
+    """
+    told = nearly_alike([one for one in cells if one is not None])
     if n := sum(one is None for one in cells):
         has, them = ("has", "it") if n == 1 else ("have", "them")
         told.append(

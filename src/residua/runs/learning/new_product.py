@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from residua._text import count
 from residua.errors import InputError
 from residua.images import ImageSet
+from residua.images.products import nearly_alike
 from residua.runs.learning.learn import (
     COPIED,
     check_place,
@@ -52,12 +53,16 @@ def learn_product(
     check_place(fresh, folder)
     state, bundle = folder.read_finished(), load_bundle(folder.bundle)
     products, recorded = bundle.config.products, folder.read_images()
-    if products is None or name in products.names:
-        got = "one threshold for all" if products is None else f"the product {name!r} already"
+    name = name.strip()
+    if products is None or name in products.names or not name:
+        known = f"the product {name!r} already" if name else "no product without a name"
+        got = "one threshold for all" if products is None else known
         raise InputError(
             f"learn: --product must name a new product of a run with products. {folder.path} has"
             f" {got}. Fit with --product, or name another one."
         )
+    for told in nearly_alike([*products.names, name]):
+        watcher.note(told)
     images = state.origin().of_products(f"={name}").load_other(source, watcher)
     images = new_of_sample(images, recorded, (), normal=bundle.config.normal, watcher=watcher)
     made, parts = add_product(bundle, images, name, watcher)
@@ -94,9 +99,9 @@ def add_product(
             remember(all_to_unit(prepare_each(bundle.graph.prepare, cut, keep_float=True)))
         watcher.note(f"{count(len(taught), 'image')} of {name} joined what the model remembers")
     else:
+        keeps = "keeps no training images" if remember is None else "takes no more images as fitted"
         watcher.note(
-            f"the recipe {config.recipe} keeps no training images: it learns nothing of {name} but"
-            " a threshold"
+            f"the recipe {config.recipe} {keeps}: it learns nothing of {name} but a threshold"
         )
     held = parts["calibration"]
     scores = np.concatenate([bundle.calibration_scores, score_set(bundle, held).score])
