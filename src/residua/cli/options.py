@@ -222,8 +222,9 @@ Size = Annotated[
     int | None,
     typer.Option(
         help=(
-            "Longer side in pixels that the network sees. Default: up to 128 (256 with inspect and"
-            " feature, 64 to classify); images of one size up to that are not resized."
+            "Longer side in pixels that the network sees. Default: up to 128 (256 with inspect,"
+            " memory and feature, 64 to classify); images of one size up to that are not resized."
+            " memory sees large images finer."
         )
     ),
 ]

@@ -147,3 +147,22 @@ def test_a_corrected_alarm_stays_in_calibration_as_if_it_had_taught_nothing(
     assert (
         change_threshold(tmp_path / "run2", point.policy, str(source)).threshold == point.threshold
     )
+
+
+def test_a_run_without_made_defects_says_why_it_learns_repeats_alone(
+    finished, source, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(model, "_MOST_MISSED", 1.0)
+    shutil.copytree(finished.path, tmp_path / "old")
+    stored = StoredFeatures.load(TrainedRun(tmp_path / "old"))
+    stored.rows(stored.parts != "made").save(TrainedRun(tmp_path / "old"))
+    for name in ("said", "more"):
+        (tmp_path / name / "good").mkdir(parents=True)
+    for number in range(3):
+        add_image(tmp_path / "said" / "good" / f"{number}.png", number)
+    shutil.copy(source / "bad/000.png", tmp_path / "more" / "good")
+    record = learn_run(tmp_path / "old", str(tmp_path / "said"), tmp_path / "new")
+    assert (record.n_alarms, record.n_alone) == (3, 3)
+    assert "The run stores no made defects: --source" in record.about_alarms()
+    again = learn_run(tmp_path / "new", str(tmp_path / "more"), tmp_path / "newer")
+    assert (again.n_alarms, again.n_alone) == (1, 1)

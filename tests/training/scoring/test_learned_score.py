@@ -176,17 +176,17 @@ def test_false_alarms_that_share_nothing_teach_their_repeats_alone():
     scattered = Seen(torch.full((20,), 5.0), *(part[20:40] for part in seen(60, seed=41)[1:]))
     scorer = LearnedScorer(Nothing())
     learning = scorer.learn(normals, is_held_out, good=scattered, made=made)
-    assert learning.n_alone == 20
+    assert int(learning.is_alone.sum()) == 20
     others = seen(200, shift=3, by=4, score=4, seed=42)
     assert (scorer.score_of(others) >= scorer._base(others) - 1e-5).float().mean() > 0.98
     assert (scorer.score_of(scattered) < scorer._base(scattered) - 1).all()
     alike, fresh = (seen(20, shift=1, by=12, score=5, seed=s) for s in (43, 44))
     wide = scorer.learn(normals, is_held_out, good=alike, made=made)
-    assert wide.n_alone == 0
+    assert int(wide.is_alone.sum()) == 0
     assert (scorer.score_of(fresh) < scorer._base(fresh) - 1).float().mean() > 0.8
     wide_lows = scorer.alike[:, 0]
     narrow = scorer.learn(normals, is_held_out, good=alike, made=made, reach="narrow")
-    assert narrow.n_alone == 20
+    assert int(narrow.is_alone.sum()) == 20
     assert (scorer.alike[:, 0] >= wide_lows).all()
     none = scorer.learn(normals, is_held_out, good=alike, made=made, reach="none")
     assert torch.equal(none.good, scorer._base(alike))

@@ -334,7 +334,9 @@ def _of_learning(learnt: LearntModel) -> dict[str, Any]:
     head = learnt.learning.head
     told: dict[str, Any] = {"n_alarms": learnt.n_alarms, "lent": len(learnt.lent)}
     told |= {**learnt.at_threshold, "is_headless": learnt.is_headless}
-    told |= {"reach": learnt.reach, "harm": learnt.harm, "n_alone": learnt.learning.n_alone}
+    is_alone = learnt.learning.is_alone
+    n_alone = int(is_alone[len(is_alone) - learnt.n_alarms :].sum()) if len(is_alone) else 0
+    told |= {"reach": learnt.reach, "harm": learnt.harm, "n_alone": n_alone}
     if learnt.learning.kinds is not None:
         told["kinds"] = KindsLearnt(
             names=learnt.bundle.config.kinds or (), **learnt.learning.kinds._asdict()

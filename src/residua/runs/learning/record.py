@@ -63,7 +63,8 @@ class LearningRecord(Record):
     that training held out; ``unlike`` are the defects as if of a kind that the head does not know.
     ``is_headless``: a head would have found fewer defects, and was dropped.
     ``reach`` is how far false alarms are learnt, ``harm`` what a wider reach would miss, and
-    ``n_alone`` how many of them have none like them. ``made`` are defects made on normal images.
+    ``n_alone`` how many of this step's have none like them. ``made`` are defects made on normal
+    images.
     ``kinds`` are those that it tells now; None where fewer than two defects of any are named.
     ``n_moved`` test images left the test part, ``n_moved_near`` of
     them as near-copies of corrections, and ``n_held`` calibration images count as if they had
@@ -163,6 +164,10 @@ class LearningRecord(Record):
             return f": images like {them} score lower now"
         if self.n_alone >= n:
             why = "" if n == 1 else ", since they are no more like each other than like normal ones"
+            if not self.made.n:
+                why = (
+                    ". The run stores no made defects: --source with its images lets it learn more"
+                )
             return f": repeats of {them} score lower now, and no other images{why}"
         return (
             f": images like {them} score lower now. Of {self.n_alone:,} only repeats do, since no"

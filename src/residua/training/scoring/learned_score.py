@@ -64,8 +64,8 @@ class Learning(NamedTuple):
     ``defects`` are the scores of the corrected images as if each had taught nothing, (n_good,) and
     (n_defects,): what they are worth beside images that taught nothing. ``unraised`` are those of
     the defects without what the head adds, as if they were of a kind that it does not know.
-    ``kinds`` says how well their kinds are told; None without any. Of the good ones, `n_alone` have
-    none like them, so that only their repeats are lowered.
+    ``kinds`` says how well their kinds are told; None without any. Those good ones that are
+    `is_alone`, bool (n_good,), have none like them, so that only their repeats are lowered.
     """
 
     head: HeadWeight | None
@@ -73,7 +73,7 @@ class Learning(NamedTuple):
     defects: Tensor
     unraised: Tensor
     kinds: KindLearning | None = None
-    n_alone: int = 0
+    is_alone: Tensor = torch.zeros(0, dtype=torch.bool)
 
 
 def see(view: View) -> Seen:
@@ -242,14 +242,14 @@ class LearnedScorer(ScorerAround):
                 self.weight = torch.tensor(0.0)
             self.bad = F.normalize(self._white(defects), dim=1)
         of_good = of_defects = unraised = torch.zeros(0)
-        n_alone = 0
+        is_alone = torch.zeros(0, dtype=torch.bool)
         if good is not None and len(good.score):
             alone = torch.arange(len(good.score)) if good_groups is None else good_groups
             own = alone[:, None] == alone
             if reach != "none":
                 is_narrow = reach == "narrow" or made is None
                 others = [normals] if made is None else [normals, made]
-                n_alone = self._learn_good(good, own, others, is_narrow=is_narrow)
+                is_alone = self._learn_good(good, own, others, is_narrow=is_narrow)
             white = self._white(good)
             left_out = None if reach == "none" else own
             of_good = self._sum(good, white, self._head(white), own_good=left_out)
@@ -263,7 +263,7 @@ class LearnedScorer(ScorerAround):
         told = None
         if defects is not None and kinds is not None and groups is not None:
             told = self._learn_kinds(defects, kinds, groups, held_out)
-        return Learning(worth, of_good, of_defects, unraised, told, n_alone)
+        return Learning(worth, of_good, of_defects, unraised, told, is_alone)
 
     def _sum(
         self,
@@ -296,8 +296,10 @@ class LearnedScorer(ScorerAround):
         """How far each image lies the way of the defects, in spreads of normal images."""
         return (_along(white, self.direction, self.length) - self.head_mean) / self.head_spread
 
-    def _learn_good(self, good: Seen, own: Tensor, others: list[Seen], *, is_narrow: bool) -> int:
-        """Keep what an image is lowered by, and from which likeness on; how many stand alone."""
+    def _learn_good(
+        self, good: Seen, own: Tensor, others: list[Seen], *, is_narrow: bool
+    ) -> Tensor:
+        """Keep what an image is lowered by, and from which likeness on; which stand alone."""
         self.good = F.normalize(self._white(good), dim=1)
         excess = (self._base(good) - self.level).clamp(min=0)
         self.depth = excess.quantile(_DEPTH)
@@ -312,7 +314,7 @@ class LearnedScorer(ScorerAround):
         least = torch.where(is_alone, of_others + _ALONE * (1 - of_others), of_others)
         lows = torch.maximum(low, least.clamp(max=_MOST_ALIKE))
         self.alike = torch.stack([lows, torch.maximum(full, lows + _LEAST_RANGE)], 1)
-        return int(is_alone.sum())
+        return is_alone
 
     def _learn_kinds(
         self, defects: Seen, kinds: Tensor, groups: Tensor, others: Seen
