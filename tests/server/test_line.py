@@ -98,6 +98,10 @@ def test_a_line_that_stalls_is_told_apart_from_a_watch_that_does_not_run(copied,
     killed = told()
     assert killed.state == "stopped" and "last one was written 10 minutes ago" in killed.words
     assert Line(copied[0] / "none").state().state == "no-table"
+    (copied[0] / "fresh").mkdir()
+    told = {"is_running": True, "time": datetime.now(UTC).isoformat(), "n_waiting": 40}
+    (copied[0] / "fresh" / ".status.json").write_text(json.dumps(told))
+    assert "40 images wait and none is scored yet" in Line(copied[0] / "fresh").state().words
 
 
 def test_a_table_that_another_process_changes_is_read_as_far_as_it_is_whole(copied):

@@ -9,7 +9,7 @@ from residua.errors import PolicyError
 from residua.thresholds import choose_threshold
 from residua.thresholds.false_discoveries import FalseDiscoveries
 from residua.thresholds.product_choice import choose_again, choose_products
-from residua.thresholds.products import ProductPValues, common_point
+from residua.thresholds.products import ProductPValues, common_point, in_words
 
 RNG = np.random.default_rng(0)
 SIZES = {"a": 80, "b": 80, "c": 80, "d": 80, "e": 80, "few": 12, "none": 3}
@@ -92,6 +92,21 @@ def test_the_common_scale_has_medians_and_thresholds_at_one_place():
     medians = [float(np.median(MADE.aligned(SCORES, NAMES)[name == NAMES])) for name in "abcde"]
     assert np.ptp(medians) < 1e-3 * MADE.level
     assert common_point(MADE, SCORES, NORMAL, NAMES).threshold == MADE.level
+
+
+def test_words_count_the_products_that_have_a_threshold():
+    rng = np.random.default_rng(0)
+    names = np.repeat(np.array(["lens", "tile", "tube"], object), [80, 80, 3])
+    made = choose_products(
+        rng.normal(1, 0.1, 163), np.zeros(163, bool), names, "false-alarms<=0.05", rule="x"
+    )
+    assert in_words(made).startswith("2 of 3 products have a threshold, from ")
+    assert "tube: no threshold" in in_words(made)
+    two = made.model_copy(update={"each": made.each[:2]})
+    assert in_words(two).startswith("Each of 2 products has a threshold of its own, from ")
+    one = made.model_copy(update={"each": made.each[:1]})
+    assert in_words(one).startswith("One product has a threshold.")
+    assert "one scale" not in in_words(one)
 
 
 def test_no_threshold_at_all_is_refused():

@@ -229,7 +229,10 @@ class Line:
 def _how_it_goes(told: Mapping[str, Any], age: float | None, usual: float) -> tuple[State, str]:
     """Whether images come and are scored, in a word and in words."""
     quiet = _age(_text(told, "time"))
-    came = "No image has come yet." if age is None else f"The last image came {_ago(age)}."
+    n_waiting = _whole(told, "n_waiting")
+    none = f"{count(n_waiting, 'image')} wait and none is scored yet."
+    none = none if n_waiting else "No image has come yet."
+    came = none if age is None else f"The last image came {_ago(age)}."
     if told.get("is_running") is False:
         return "stopped", f"The watch was stopped {_ago(quiet)}. {came} Start it again."
     if quiet is None or quiet > _QUIET_SECONDS:
@@ -238,7 +241,6 @@ def _how_it_goes(told: Mapping[str, Any], age: float | None, usual: float) -> tu
             f"The watch does not run: it writes its status every few seconds, and {when}. {came}"
             " Start it again."
         )
-    n_waiting = _whole(told, "n_waiting")
     if age is not None and age > max(_LEAST_PAUSE, _PAUSES * usual):
         if n_waiting:
             return "stuck", (

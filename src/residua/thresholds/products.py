@@ -255,7 +255,7 @@ def in_words(products: Products) -> str:
     levels = [point.threshold for point in points if point is not None]
     n, low, high = len(products.each), min(levels), max(levels)
     said = [
-        f"{len(levels):,} of {count(n, 'product')} have a threshold each"
+        f"{len(levels):,} of {n:,} products {'has' if len(levels) == 1 else 'have'} a threshold"
         if n > len(levels)
         else f"Each of {n:,} products has a threshold of its own"
         if n > 1

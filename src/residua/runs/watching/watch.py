@@ -407,7 +407,7 @@ def watch_run(
         )
     if model.facts.products is not None and not is_of_path(origin.product):
         raise InputError(
-            f"watch: the path of an image must tell its product. The run tells it by the column"
+            f"watch: the path of an image must tell its product. Got the column"
             f" {str(origin.product)!r}, which arriving images don't have. Write --product folder,"
             " or a pattern such as --product '^(\\w+)_'."
         )
