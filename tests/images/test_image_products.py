@@ -83,3 +83,15 @@ def test_missing_names_and_names_nearly_alike_are_told(folder):
     told = load_images(other, product="line").notes
     assert "2 of 18 images have no product: nothing is decided about them" in told
     assert [one for one in told if one.startswith("products Lens and lens are taken for two")]
+
+
+def test_numbers_of_parquet_are_one_product_whatever_their_type(folder, tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    import pyarrow.parquet as pq
+
+    data = (folder / "train/good/lens/0.png").read_bytes()
+    for cells, wanted in (([1, 2], ["1", "2"]), ([1.0, None], ["1", None])):
+        table = pa.table({"image": [{"bytes": data}] * 2, "line": cells})
+        pq.write_table(table, tmp_path / "train.parquet")
+        images = load_images(tmp_path / "train.parquet", product="line")
+        assert images.products.tolist() == wanted

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._text import count
+from residua._text import count, few
 from residua.errors import BundleError, InputError, LabelError, SourceError
 from residua.findings import (
     Checks,
@@ -115,10 +115,11 @@ class RunImages:
         why = {name: products.why_not(name) for name in dict.fromkeys(names)}
         kept = np.array([row for row in range(n) if why[names[row]] is None], np.int64)
         if not len(kept):
+            reasons = few([str(one) for one in why.values()], 3)
             raise InputError(
                 f"{images.source}: some image must show a product that the model has a threshold"
-                f" for. Got {count(n, 'image')}: {why[names[0]]}. Name the column or folder of"
-                " products with --product, or --product =NAME where all are of one."
+                f" for. Got {count(n, 'image')}: {reasons}. Name the column or folder of products"
+                " with --product, or --product =NAME where all are of one."
             )
         there = {names[row] for row in kept.tolist()}
         found = find_products_not_judged(

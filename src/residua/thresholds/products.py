@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._text import count, few
+from residua._text import few
 from residua.errors import PolicyError
 from residua.metrics.groups import Groups
 from residua.records import OperatingPoint, Record

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from residua._labels import group_name
 from residua.errors import ImageError, MissingExtraError, SourceError
 from residua.images.sources.walking import shown
 from residua.images.stores import LocalFolder, Store
@@ -86,14 +87,14 @@ class Rows:
         return [value for batch in cells for value in batch.to_pylist()]
 
     def texts(self, name: str) -> list[str] | None:
-        """A column as texts, empty where a cell is.
+        """A column as texts, empty where a cell is; whole numbers without the point.
 
         None where it is not there, or holds anything but one value an image.
         """
         values = None if name == self._image[0] else self.column(name)
         if values is None or any(isinstance(value, (list, dict, bytes)) for value in values):
             return None
-        return ["" if value is None else str(value) for value in values]
+        return [group_name(value) or "" for value in values]
 
     def labels(self) -> list[Any]:
         """The labels, class names where the file has them, None where there is none."""
