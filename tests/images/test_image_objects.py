@@ -323,6 +323,8 @@ def test_bytes_of_0_and_1_alone_are_refused_and_bits_are_not(pixels):
         for read in (load_images, as_image_set):
             with pytest.raises(RangeError, match=r"Got 0 and 1 alone.*astype\(bool\)"):
                 read(given)
+    with pytest.warns(UserWarning, match=r"read as black. If it is binary, pass images.astype"):
+        as_image_set(bits[:1].astype(np.uint8))
     assert load_images(bits).array().max() == 255
     assert len(load_images(np.zeros_like(pixels))) == N  # black is black
 

@@ -6,6 +6,7 @@ Every file is decoded once; what fails is quarantined.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -259,15 +260,24 @@ def as_image_set(
 
 
 def _refuse_bits(images: ImageSet) -> None:
-    """Refuse bytes that hold 0 and 1 alone: as images they are black."""
-    if len(images) < 2 or images.dtype != np.uint8 or images[0].max() > 1:  # one may be black
+    """Refuse bytes that hold 0 and 1 alone: as images they are black. One alone may be."""
+    if images.dtype != np.uint8 or not len(images) or images[0].max() > 1:
         return
-    if max(int(np.max(one)) for one in images) == 1:
-        raise RangeError(
-            "images: bytes must be brightness from 0 to 255. Got 0 and 1 alone. Pass"
-            " images.astype(bool), or multiply them by 255; floats that were cut to whole numbers"
-            " have to be scaled first."
+    if max(int(np.max(one)) for one in images) != 1:
+        return
+    if len(images) == 1:
+        warnings.warn(
+            "images: the image holds 0 and 1 alone, and bytes are brightness from 0 to 255, so it"
+            " is read as black. If it is binary, pass images.astype(bool).",
+            UserWarning,
+            stacklevel=3,
         )
+        return
+    raise RangeError(
+        "images: bytes must be brightness from 0 to 255. Got 0 and 1 alone. Pass"
+        " images.astype(bool), or multiply them by 255; floats that were cut to whole numbers"
+        " have to be scaled first."
+    )
 
 
 def _with_told(listing: Listing, told: Mapping[str, Any]) -> Listing:
