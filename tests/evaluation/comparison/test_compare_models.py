@@ -83,7 +83,9 @@ def test_no_difference_is_said_where_none_can_be_shown():
         [classifier("a", rng.random(300) < 0.9), classifier("b", rng.random(300) < 0.9)]
     )
     assert found.pairs[0].better is None
-    assert found.sentence.startswith("No difference between a and b can be shown: ")
+    assert found.sentence.startswith(
+        "No difference between a and b can be shown: the first less the second is "
+    )
 
 
 def test_a_model_beside_its_copy_differs_in_nothing():
@@ -96,7 +98,7 @@ def test_a_model_beside_its_copy_differs_in_nothing():
 def test_the_same_scores_differ_by_nothing_in_few_digits():
     flags, scores = np.arange(40) < 20, np.random.default_rng(0).random(40)
     found = compare_models([detector("a", scores, flags), detector("b", scores, flags)])
-    assert "can be shown: 0.000 of ROC AUC" in found.sentence
+    assert "the first less the second is 0.000 of ROC AUC" in found.sentence
 
 
 def test_two_models_of_one_quality_are_told_apart_as_seldom_as_promised():

@@ -54,7 +54,8 @@ def at_thresholds(
         change = paired_shares(second, first, confidence=confidence, groups=groups).difference
         told = ""
         if change.value is not None and change.low is not None and change.high is not None:
-            told = f" (change {change.value:+.3f} [{change.low:+.3f}, {change.high:+.3f}]"
+            ends = f"{change.value:+.3f} [{change.low:+.3f}, {change.high:+.3f}]"
+            told = f" (change to the second {ends}"
             told += "; no change can be shown)" if change.low <= 0 <= change.high else ")"
         said.append(
             f"{title}, each at its threshold: {models[0].name} {int(first.sum()):,},"

@@ -100,7 +100,7 @@ def pair_sentence(
     if better is None:
         return (
             f"no difference between {names[0]} and {names[1]} can be shown:"
-            f" {_amount(metric, difference)}"
+            f" the first less the second is {_amount(metric, difference)}"
         )
     other = names[1] if better == names[0] else names[0]
     is_negative = difference.value < 0
