@@ -49,6 +49,7 @@ def read(path: Path, options: Options) -> Listing:
     files = ManifestFiles(path, root, table.rows)
     kept = files.once(files.there())
     rows = [table.rows[place] for place in kept]
+    used = {options.group_column, options.product_column}
     return Listing(
         kind="CSV manifest",
         names=texts(shown(row["path"]) for row in rows),
@@ -60,10 +61,7 @@ def read(path: Path, options: Options) -> Listing:
         masks=files.masks(kept),
         own={name: texts(row.cells[place] for row in rows) for name, place in table.own.items()},
         quarantined=files.quarantined,
-        notes=[
-            *files.notes,
-            *_about_own(set(table.own) - {options.group_column, options.product_column}),
-        ],
+        notes=[*files.notes, *_about_own([name for name in table.own if name not in used])],
         assumptions=[*table.assumptions, *files.assumptions, *told],
     )
 
@@ -153,7 +151,7 @@ def _cell(name: str, value: str | Path | None, base: Path, path: Path) -> str:
     return below.as_posix()
 
 
-def _about_own(own: set[str]) -> list[str]:
+def _about_own(own: list[str]) -> list[str]:
     """A note on columns that are not read, so that nobody takes them for a label or a split."""
     if not own:
         return []
