@@ -19,6 +19,7 @@ PRODUCTS = "products"
 """Where the provenance of a record holds it."""
 _RATES = ("recall", "false_alarm_rate")
 _AREA = "roc_auc"
+_OF_THRESHOLD = ("threshold", "policy", "how")
 
 
 def product_records(
@@ -44,19 +45,17 @@ def product_records(
         estimate), and the ROC AUC of each baseline.
     """
     codes = None if facts.groups is None else Groups.read(facts.groups, len(names))
-    each = {
-        one.name: {
-            "threshold": None if one.operating_point is None else one.operating_point.threshold,
-            "policy": None if one.operating_point is None else one.operating_point.policy,
-            "how": None if one.operating_point is None else one.operating_point.how,
+    each = {}
+    for one in products.each:
+        rows = np.asarray(names == one.name) & facts.labelled
+        each[one.name] = {
+            **{name: getattr(one.operating_point, name, None) for name in _OF_THRESHOLD},
             "borrows": one.borrows,
             "reason": one.reason,
             "n_calibration_normal": one.n_normal,
-            **_figures(np.asarray(names == one.name) & facts.labelled, products, facts, codes),
-            "baselines": _areas(np.asarray(names == one.name) & facts.labelled, facts, baselines),
+            **_figures(rows, products, facts, codes),
+            "baselines": _areas(rows, facts, baselines),
         }
-        for one in products.each
-    }
     areas = [one["metrics"][_AREA] for one in each.values() if _AREA in one["metrics"]]
     return {"rule": products.rule, "mean_roc_auc": mean_area(areas), "each": each}
 

@@ -30,30 +30,29 @@ def find_different_images(
     """
     if all(n == n_shared for n in n_own.values()):
         return None
-    if all(n == n_shared + n_taught for n in n_own.values()):
-        return Finding(
-            code=KIND.code,
-            severity="note",
-            measured={"n_shared": n_shared, "n_own": dict(n_own)},
-            meaning=(
-                f"{n_taught:,} of the {n_shared + n_taught:,} images taught one of the runs, so"
-                f" they count nowhere. The runs are compared on the other {n_shared:,}."
-            ),
-            what_to_do="Nothing, if enough images are left.",
+    is_taught = all(n == n_shared + n_taught for n in n_own.values())
+    if is_taught:
+        meaning = (
+            f"{n_taught:,} of the {n_shared + n_taught:,} images taught one of the runs, so"
+            f" they count nowhere. The runs are compared on the other {n_shared:,}."
         )
-    own = ", ".join(f"{name} {n:,}" for name, n in n_own.items())
-    return Finding(
-        code=KIND.code,
-        severity="warning",
-        measured={"n_shared": n_shared, "n_own": dict(n_own)},
-        meaning=(
+        what_to_do = "Nothing, if enough images are left."
+    else:
+        own = ", ".join(f"{name} {n:,}" for name, n in n_own.items())
+        meaning = (
             f"The runs were tested on different images ({own}). They are compared on the"
             f" {n_shared:,} images that all of them share."
-        ),
-        what_to_do=(
+        )
+        what_to_do = (
             "Fit the runs on the same source with the same seed, or evaluate them on the same"
             " images."
-        ),
+        )
+    return Finding(
+        code=KIND.code,
+        severity="note" if is_taught else "warning",
+        measured={"n_shared": n_shared, "n_own": dict(n_own)},
+        meaning=meaning,
+        what_to_do=what_to_do,
     )
 
 

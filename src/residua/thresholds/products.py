@@ -26,8 +26,7 @@ class Product(Record):
 
     ``operating_point`` is None where it got none, and ``reason`` then says why. ``centre`` is the
     median of its normal calibration scores, and ``spread`` how far they lie from it on average.
-    ``borrows`` tells a
-    threshold for which scores of other products were taken too.
+    ``borrows`` tells a threshold for which scores of other products were taken too.
     """
 
     name: str
