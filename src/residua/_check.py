@@ -104,11 +104,7 @@ def array_of(value: Any) -> NDArray[Any]:
     """Anything that is or becomes an array; tensors whatever device, graph or type they have.
 
     bfloat16 and float16 of torch and bfloat16 of others become float32, which holds them all.
-
-    Raises
-    ------
-    RangeError
-        If entries are masked: NumPy's plain arrays would bring back what lies below.
+    Raises RangeError if entries are masked: NumPy's plain arrays would bring back what lies below.
 
     Examples
     --------

@@ -78,11 +78,8 @@ def ensure_folder(folder: str | Path, *, where: str) -> Path:
 def one_writer(lock: str | Path, refusal: str, *, seconds: float = 0) -> Iterator[None]:
     """Hold the file `lock` for as long as the block runs; another process is waited for so long.
 
-    Raises
-    ------
-    OutputError
-        If another process holds it (then `refusal` is said), or it cannot be made: no permission,
-        no space.
+    Raises OutputError if another process holds it (then `refusal` is said), or it cannot be made:
+    no permission, no space.
     """
     from filelock import FileLock, Timeout
 
@@ -109,12 +106,8 @@ def atomic_write(path: str | Path, mode: str = "wb", **kwargs: Any) -> Iterator[
     On success fsync and rename it over `path`, on failure leave `path` as it was.
 
     The temporary file of a process that was killed is taken over by the next writer of the same
-    file, so that none stay behind.
-
-    Raises
-    ------
-    OutputError
-        If the file cannot be opened, written to its end or renamed: no permission, no space.
+    file, so that none stay behind. Raises OutputError if the file cannot be opened, written to its
+    end or renamed: no permission, no space.
     """
     path = Path(path)
     with _saying(path):
@@ -253,10 +246,7 @@ def read_record(
 ) -> _Record:
     """The record in a JSON file that `writer` wrote; `mend` says what to do about a damaged one.
 
-    Raises
-    ------
-    BundleError
-        If the file cannot be read, or holds something else.
+    Raises BundleError if the file cannot be read, or holds something else.
     """
     try:
         return kind.model_validate_json(read_file(path, limit))
@@ -310,10 +300,7 @@ def has_sha256(path: str | Path, expected: str | None) -> bool:
 def read_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
     """The arrays of an ``.npz`` file by name; executes nothing, and unpacks no more than 4 GiB.
 
-    Raises
-    ------
-    BundleError
-        If the file is damaged, or declares more.
+    Raises BundleError if the file is damaged, or declares more.
     """
     import numpy as np
 

@@ -57,10 +57,7 @@ Config = Annotated[
 def options_of_file(path: Path, known: list[str]) -> dict[str, Any]:
     """The options in `path` by their Python names, as the command line would take them.
 
-    Raises
-    ------
-    InputError
-        If the file cannot be read, or holds a key that is no option in `known`.
+    Raises InputError if the file cannot be read, or holds a key that is no option in `known`.
     """
     given = _flattened(_read(path), path)
     options: dict[str, Any] = {}

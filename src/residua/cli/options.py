@@ -284,10 +284,7 @@ def engine_for(device: str | None, engine: str, where: str) -> str:
 def day_of(per_day: int | None, prevalence: float | None, command: str) -> Day | None:
     """What the two options say of a day; None where neither is given.
 
-    Raises
-    ------
-    InputError
-        If a share of defects is stated of no parts.
+    Raises InputError if a share of defects is stated of no parts.
     """
     from residua.errors import InputError
     from residua.evaluation.per_day import Day
@@ -306,10 +303,7 @@ def reference_only(command: str, what: str, engine: str, **others: object) -> No
     """Refuse options that `what` would otherwise ignore: an engine that is not the reference, and
     those that `others` name.
 
-    Raises
-    ------
-    InputError
-        With the options that were given.
+    Raises InputError with the options that were given.
     """
     from residua.errors import InputError
 
@@ -327,10 +321,7 @@ def of_another_source(command: str, source: str | None, **told: object) -> None:
     """Refuse options that describe another source where none is named: a run keeps what it was
     fitted with.
 
-    Raises
-    ------
-    InputError
-        If something is told of nothing.
+    Raises InputError if something is told of nothing.
     """
     from residua.errors import InputError
 

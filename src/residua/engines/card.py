@@ -157,10 +157,7 @@ def write_card(card: Card, folder: Path) -> None:
 def read_card(folder: Path, kind: Kind) -> Card:
     """The card of an exported engine, after checking that its files are those it was written for.
 
-    Raises
-    ------
-    BundleError
-        If there is none, or it or a file is damaged.
+    Raises BundleError if there is none, or it or a file is damaged.
     """
     path = folder / kind.card
     if not path.is_file():
@@ -181,10 +178,7 @@ def read_card(folder: Path, kind: Kind) -> Card:
 def check_fresh(card: Card, bundle: Path) -> None:
     """Refuse an export of a model that was trained again, or that got another threshold, since.
 
-    Raises
-    ------
-    BundleError
-        With what changed and the command that exports again.
+    Raises BundleError with what changed and the command that exports again.
     """
     try:
         body = read_json(bundle / "bundle.json")

@@ -35,14 +35,9 @@ def load_engine(
 
     With `bundle`, refused where it is out of date.
 
-    Raises
-    ------
-    BundleError
-        If it was not exported, is damaged or out of date.
-    MissingExtraError
-        If its runtime is not installed.
-    InputError
-        If there is no such engine, or it is one of PyTorch's, which has no file.
+    Raises BundleError if it was not exported, is damaged or out of date. Raises MissingExtraError
+    if its runtime is not installed. Raises InputError if there is no such engine, or it is one of
+    PyTorch's, which has no file.
     """
     kind = parse_engine(name)
     if not kind.files:

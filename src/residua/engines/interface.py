@@ -183,12 +183,8 @@ def score_with(
     """Scores of a whole set, a batch of the engine's own size after the other.
 
     ``on_map`` is given each image's number and map, which is then dropped: maps of many large
-    images fill any memory.
-
-    Raises
-    ------
-    ShapeError
-        If the images have another number of channels than the engine takes.
+    images fill any memory. Raises ShapeError if the images have another number of channels than the
+    engine takes.
     """
     parts = []
     done = 0

@@ -59,10 +59,7 @@ KINDS: dict[str, Kind] = {
 def parse_engine(name: str) -> Kind:
     """The engine called `name`.
 
-    Raises
-    ------
-    InputError
-        If there is none, with what was probably meant.
+    Raises InputError if there is none, with what was probably meant.
 
     Examples
     --------

@@ -30,12 +30,8 @@ _VARINT, _EIGHT, _BYTES, _FOUR = 0, 1, 2, 5
 def external_files(path: Path) -> tuple[str, ...]:
     """The names of the files, relative to that of `path`, in which an ONNX file keeps weights.
 
-    Empty where it holds all itself.
-
-    Raises
-    ------
-    BundleError
-        If the file is no ONNX model, or a tensor lies outside without saying where.
+    Empty where it holds all itself. Raises BundleError if the file is no ONNX model, or a tensor
+    lies outside without saying where.
     """
     try:
         found = set(_locations(memoryview(path.read_bytes()), "model", 0))
@@ -49,10 +45,8 @@ def external_files(path: Path) -> tuple[str, ...]:
 def check_inside(path: Path, names: tuple[str, ...]) -> None:
     """Refuse weights that are not plain files in the folder of the ONNX file `path` or below.
 
-    Raises
-    ------
-    BundleError
-        Where a name leads out by ``..``, is absolute or passes a link; or no such file is there.
+    Raises BundleError where a name leads out by ``..``, is absolute or passes a link; or no such
+    file is there.
     """
     folder = path.parent
     for name in names:
@@ -83,6 +77,9 @@ def open_session(
 
     Weights beside it are read from its own folder, and from nowhere else.
 
+    Raises MissingExtraError if ONNX Runtime is not installed. Raises BundleError if the file is no
+    ONNX model, or its weights are not where they may be.
+
     Parameters
     ----------
     path : Path
@@ -92,13 +89,6 @@ def open_session(
         Refuse a file that keeps weights in others: the checksum of an exported file would not be
         theirs.
     threads : int, optional
-
-    Raises
-    ------
-    MissingExtraError
-        If ONNX Runtime is not installed.
-    BundleError
-        If the file is no ONNX model, or its weights are not where they may be.
     """
     try:
         import onnxruntime

@@ -136,10 +136,7 @@ def _numbered(n_images: int, found: dict[str, Any]) -> Evidence:
 def with_metrics(facts: JudgedFacts, metrics_of: MetricsOf, leaks: Leaks | None) -> JudgedFacts:
     """`facts` with the metrics of all images, and of those that are no copies of training images.
 
-    Raises
-    ------
-    ShapeError
-        If `leaks` speaks of another number of images.
+    Raises ShapeError if `leaks` speaks of another number of images.
     """
     metrics = metrics_of(np.ones(facts.n_images, np.bool_))
     if leaks is None:

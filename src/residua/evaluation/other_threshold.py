@@ -39,10 +39,7 @@ def at_operating_point(
     gallery shows the images that were chosen for it. A finding that takes images, and whose answers
     an earlier version did not keep, is left out and named in ``not_applicable``.
 
-    Raises
-    ------
-    InputError
-        If this is no evaluation of a detector with its scores.
+    Raises InputError if this is no evaluation of a detector with its scores.
 
     Examples
     --------

@@ -96,10 +96,7 @@ def _is_known(rates: Mapping[str, Estimate], name: str) -> bool:
 def check_job(job: str, where: str) -> None:
     """Refuse parts a day of a model that throws none away.
 
-    Raises
-    ------
-    InputError
-        Unless the job is to detect.
+    Raises InputError unless the job is to detect.
     """
     if job != "detect":
         raise InputError(
@@ -111,10 +108,7 @@ def check_job(job: str, where: str) -> None:
 def with_day(evaluation: Evaluation, day: Day | None, where: str = "evaluate") -> Evaluation:
     """The record with what its threshold costs a day; as it is where `day` is None.
 
-    Raises
-    ------
-    InputError
-        If it is no record of a detector with a threshold.
+    Raises InputError if it is no record of a detector with a threshold.
 
     Examples
     --------

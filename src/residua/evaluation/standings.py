@@ -61,6 +61,8 @@ def beside_columns(
 ) -> Beside:
     """Baselines of which each metric is an `Estimate`, or a value an image.
 
+    Raises ShapeError or RangeError if values are not one number an image.
+
     Parameters
     ----------
     where : str
@@ -69,11 +71,6 @@ def beside_columns(
         NaN is an image without a value. In ``accuracy`` a value says whether the image is right.
     own : mapping of str to float array, (n_images,)
         The model's values by metric, NaN where an image has none.
-
-    Raises
-    ------
-    ShapeError, RangeError
-        If values are not one number an image.
 
     Examples
     --------

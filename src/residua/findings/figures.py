@@ -36,10 +36,7 @@ class Picture:
     def of(cls, image: Any, caption: str = "") -> Picture:
         """A picture of an image of any size: uint8, or float in [0, 1]; (height, width[, 1 or 3]).
 
-        Raises
-        ------
-        ShapeError
-            If it has another shape, or no pixel.
+        Raises ShapeError if it has another shape, or no pixel.
 
         Examples
         --------

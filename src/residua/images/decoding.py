@@ -121,11 +121,8 @@ def decode(data: Encoded, pixel_limit: int, reading: Reading = AS_IT_SAYS) -> De
     spaces become RGB, and colour files that hold only grey become grey. Values that the scale of
     `reading` does not hold are refused.
 
-    Raises
-    ------
-    ImageError
-        If the bytes are not a whole image of a listed format within the limit; the message is the
-        plain reason.
+    Raises ImageError if the bytes are not a whole image of a listed format within the limit; the
+    message is the plain reason.
     """
     ground = reading.ground or "black"
     if isinstance(data, bytes):

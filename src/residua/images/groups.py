@@ -91,12 +91,8 @@ def group_listing(
     A text is what the user told, and has to hold. A `Grouping` is how another source was grouped:
     where it does not apply, an assumption says so, and the source's own column counts.
 
-    Raises
-    ------
-    SourceError
-        If there is no such column, a pattern matches no name, or all images are one group.
-    InputError
-        If a pattern is none, is too long, or takes too long.
+    Raises SourceError if there is no such column, a pattern matches no name, or all images are one
+    group. Raises InputError if a pattern is none, is too long, or takes too long.
     """
     if isinstance(groups, str):
         return _by_rule(listing, rule_of(listing, groups, where), where)

@@ -81,10 +81,7 @@ def read_mask(
     compression left a fringe, what is nearer to the paint than to the ground. A mask of nearly the
     `size`, or of its proportions, is brought to it.
 
-    Raises
-    ------
-    ImageError
-        If a file is no mask, or fits no image of that `size`.
+    Raises ImageError if a file is no mask, or fits no image of that `size`.
     """
     paths = files if isinstance(files, tuple) else (files,)
     read = [_read_one(path, pixel_limit, byte_limit, convention) for path in paths]

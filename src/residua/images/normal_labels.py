@@ -132,10 +132,8 @@ def inferred_normal(
 def told_beside(told: Any, own: Any, where: str) -> list[str]:
     """What is noted where labels are told beside those that a source has itself.
 
-    Raises
-    ------
-    LabelError
-        If both name the same labels and differ: one of them is wrong, or in another order.
+    Raises LabelError if both name the same labels and differ: one of them is wrong, or in another
+    order.
 
     Examples
     --------

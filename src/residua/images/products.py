@@ -34,12 +34,8 @@ def product_cells(listing: Listing, told: str, *, where: str = "load_images") ->
     is neither a part nor its label; a regular expression, of which the first capturing group (or
     the whole match) in the path is the product; or ``=NAME``, one product for all.
 
-    Raises
-    ------
-    SourceError
-        If there is no such column, or no image has a product.
-    InputError
-        If a pattern is none, is too long, or takes too long.
+    Raises SourceError if there is no such column, or no image has a product. Raises InputError if a
+    pattern is none, is too long, or takes too long.
 
     Examples
     --------

@@ -62,10 +62,7 @@ class Reading(Record):
     def check(self, pixels: NDArray[Any]) -> None:
         """Refuse values that the scale does not hold, instead of cutting them.
 
-        Raises
-        ------
-        ImageError
-            With the range that was seen and how to tell another one.
+        Raises ImageError with the range that was seen and how to tell another one.
         """
         if pixels.dtype == np.int32 and self.bits is None:
             raise ImageError(
@@ -127,10 +124,7 @@ class ReadingTally:
     ) -> tuple[Reading, tuple[Assumption, ...]]:
         """What was not told, taken from what was seen, and the assumptions that this makes.
 
-        Raises
-        ------
-        SourceError
-            If `told` is how a `model` takes images, and these lie on another scale.
+        Raises SourceError if `told` is how a `model` takes images, and these lie on another scale.
 
         Examples
         --------
@@ -219,10 +213,7 @@ def bits_assumption(bits: int, highest: int, n_images: int) -> Assumption:
 def reading_of(bits: int | None, like: Reading | None, *, where: str) -> Reading:
     """How to read a set: as `like` was read, but for `bits` where they are told.
 
-    Raises
-    ------
-    RangeError
-        If `bits` are none that numbers have.
+    Raises RangeError if `bits` are none that numbers have.
     """
     if bits is not None and not 1 <= bits <= 32:
         raise RangeError(

@@ -94,11 +94,7 @@ class Region(Record):
 
         JSON holds ``polygons``, a list of lists of points ``[x, y]``, and ``width`` and ``height``
         of the picture that they were drawn on. Left out, these are 1, so that points are shares.
-
-        Raises
-        ------
-        InputError
-            If the file holds neither, or nothing is inside.
+        Raises InputError if the file holds neither, or nothing is inside.
         """
         try:
             data = read_file(path, _MOST_BYTES)

@@ -39,12 +39,7 @@ def resize_weights(n_in: int, n_out: int, scale: float | None = None) -> csr_arr
     centre, and what falls outside the input has the edge's value.
 
     Sparse: a row holds the few weights under the filter, so memory follows the longer side and not
-    the product of both.
-
-    Raises
-    ------
-    ShapeError
-        If a length is below 1.
+    the product of both. Raises ShapeError if a length is below 1.
 
     Examples
     --------

@@ -32,10 +32,8 @@ def compare_runs(
     names no parts. What a run has stored stays as it is. Images that taught any of the runs are
     left out.
 
-    Raises
-    ------
-    InputError, LabelError, BundleError
-        See `compare_models`; a folder that is no run, or is named twice.
+    Raises InputError, LabelError or BundleError: see `compare_models`; a folder that is no run, or
+    is named twice.
     """
     watcher = watcher or Watcher()
     places = [Path(run).resolve() for run in runs]

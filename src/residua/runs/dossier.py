@@ -62,12 +62,9 @@ def accept_run(
     They are for the run's own test part, or for the test part of the source `on` (all of it where
     it names no parts). Criteria that were accepted before are replaced by a new version.
 
-    Raises
-    ------
-    GateError
-        If some of these images were judged already, by this run or by one that it has learnt from.
-    InputError, SourceError, BundleError
-        Where criteria, images or run do not do; nothing is written then.
+    Raises GateError if some of these images were judged already, by this run or by one that it has
+    learnt from. Raises InputError, SourceError or BundleError where criteria, images or run do not
+    do; nothing is written then.
     """
     folder = open_run(run)
     text = _text(Path(criteria))
@@ -127,10 +124,7 @@ def beside_run(
     """The verification of a dossier with what a run holds beside it, and the hash of the criteria
     beside one that was told; either may be None.
 
-    Raises
-    ------
-    InputError
-        If the file is no dossier.
+    Raises InputError if the file is no dossier.
     """
     given = read_dossier(path)
     if given is None:

@@ -53,10 +53,7 @@ class EngineRow:
 def engine_on(device: str | None, engine: str, where: str) -> str:
     """The engine that scores on a device: the reference on the processor, ``torch-gpu`` on a GPU.
 
-    Raises
-    ------
-    InputError
-        If the device is not there, or the engine does not run on it.
+    Raises InputError if the device is not there, or the engine does not run on it.
     """
     if device in (None, "auto"):
         return engine
@@ -86,10 +83,8 @@ def export_run(
     """Export the model of `run` as `kind` into ``RUN/export``, verified on its calibration images,
     on another source, or on the images of a `verification`.
 
-    Raises
-    ------
-    GateError
-        If the exported model does not do what the run's does; nothing of it is left behind.
+    Raises GateError if the exported model does not do what the run's does; nothing of it is left
+    behind.
     """
     watcher = watcher or Watcher()
     folder = TrainedRun(Path(run))

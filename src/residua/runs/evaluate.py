@@ -156,10 +156,7 @@ def evaluate_model(
 ) -> Judgement:
     """The evaluation of `model` on `judged`, and the arrays behind it.
 
-    Raises
-    ------
-    InputError
-        If there are no images, or targets beside a job that is not to reconstruct.
+    Raises InputError if there are no images, or targets beside a job that is not to reconstruct.
     """
     images, job = judged.images, job or model.facts.job
     if len(images) == 0:

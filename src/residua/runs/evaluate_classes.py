@@ -69,12 +69,8 @@ def classes_of(
 ) -> ClassesResult:
     """Judge a classifier on `judged`.
 
-    Raises
-    ------
-    InputError
-        If the images have no labels.
-    LabelError
-        If an image is of a class that the model does not know.
+    Raises InputError if the images have no labels. Raises LabelError if an image is of a class that
+    the model does not know.
     """
     images, seed, multilabel = judged.images, model.seed, model.facts.multilabel
     if images.labels is None and model.facts.classes is None:

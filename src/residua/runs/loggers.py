@@ -130,6 +130,9 @@ class RunLogger:
     numbers: ``test/roc_auc``, ``test/roc_auc_low`` and ``test/roc_auc_high``. Where images lie and
     what may be a secret in an address is not logged.
 
+    Raises MissingExtraError if the package of the logger is not installed. Raises InputError if
+    there is no such logger.
+
     Parameters
     ----------
     logger : str or a logger of Lightning
@@ -140,13 +143,6 @@ class RunLogger:
         Of the fit, for loggers that show one.
     resume : bool
         Go on with what the last logger of this name wrote in `folder`.
-
-    Raises
-    ------
-    MissingExtraError
-        If the package of the logger is not installed.
-    InputError
-        If there is no such logger.
     """
 
     def __init__(

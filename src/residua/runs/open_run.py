@@ -16,10 +16,7 @@ def is_wrapped(path: str | Path) -> bool:
 def check_trained(path: str | Path, command: str) -> None:
     """Refuse a run whose model somebody else trained.
 
-    Raises
-    ------
-    InputError
-        With what can be done.
+    Raises InputError with what can be done.
     """
     if is_wrapped(path):
         raise InputError(

@@ -159,10 +159,7 @@ class RunImages:
     def unseen(self, images: ImageSet) -> ImageSet:
         """Those of `images` that the model was not fitted on; near-duplicates of such are left out.
 
-        Raises
-        ------
-        InputError
-            If none is left.
+        Raises InputError if none is left.
         """
         leaks = self._judged(images, "calibration", self._fitted_on()).leaks
         if leaks is None or not leaks.leaked.any():
@@ -193,10 +190,7 @@ class RunImages:
         """Images to choose a threshold on: the calibration part of the run's own source, or of one
         that names its parts, else all of it.
 
-        Raises
-        ------
-        LabelError
-            If there are several labels, and nothing says which are normal.
+        Raises LabelError if there are several labels, and nothing says which are normal.
         """
         if self.origin.is_own(source):
             own = self.origin.load(self.watcher, self.memory_megabytes, named=True)

@@ -33,13 +33,9 @@ def probe_run(
     Probes are fitted on the labelled training images (a seeded sample of very many) and judged on
     the test images.
 
-    Raises
-    ------
-    InputError
-        If the model gives no latent vector: a wrapped model is a file that answers with
-        reconstructions.
-    LabelError, SourceError
-        If there are no labels, or a part is empty.
+    Raises InputError if the model gives no latent vector: a wrapped model is a file that answers
+    with reconstructions. Raises LabelError or SourceError if there are no labels, or a part is
+    empty.
     """
     watcher = watcher or Watcher()
     folder = open_run(run)

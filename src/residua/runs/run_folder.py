@@ -213,10 +213,8 @@ class Run(RunFolder, ABC):
         """The operating point that `engine` decides with, and which model it is, read from the
         files of the run without loading the model.
 
-        Raises
-        ------
-        BundleError
-            Where the run is not finished or damaged, or the engine is not there or out of date.
+        Raises BundleError where the run is not finished or damaged, or the engine is not there or
+        out of date.
         """
 
     @abstractmethod

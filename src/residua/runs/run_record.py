@@ -56,10 +56,7 @@ class RunRecord:
         """Write a RUN that every command takes. An earlier one that was written from Python is
         replaced, together with what was made of it.
 
-        Raises
-        ------
-        OutputError
-            If the folder holds anything else.
+        Raises OutputError if the folder holds anything else.
         """
         folder = TrainedRun(Path(path))
         _check_place(folder)

@@ -82,17 +82,14 @@ def score_run(
     for batches, such as ``fdr<=0.05``, decides in place of the run's threshold: about all images of
     `source` together, once they are scored.
 
+    Raises InputError with `resume`, where the run has another model or threshold now, or `source`,
+    `engine` or `bits` are others.
+
     Returns
     -------
     ScoreSummary
         How many images have a score, lie above the threshold, could not be read, and whether their
         scores are unlike those that the threshold was chosen on.
-
-    Raises
-    ------
-    InputError
-        With `resume`, where the run has another model or threshold now, or `source`, `engine` or
-        `bits` are others.
     """
     watcher = watcher or Watcher()
     parts = ChunkFiles(Path(out))

@@ -48,10 +48,7 @@ _Kept = TypeVar("_Kept", _Tested, _Acceptances)
 def read_tested(folder: RunFolder) -> tuple[TestedEntry, ...]:
     """The evaluations of a run and of those that it has learnt from, the first one first.
 
-    Raises
-    ------
-    BundleError
-        If the file is damaged.
+    Raises BundleError if the file is damaged.
     """
     return _read(folder.path / "tested.json", _Tested).entries
 
@@ -59,10 +56,7 @@ def read_tested(folder: RunFolder) -> tuple[TestedEntry, ...]:
 def read_acceptances(folder: RunFolder) -> tuple[Acceptance, ...]:
     """The versions of a run's criteria, the one in force last.
 
-    Raises
-    ------
-    BundleError
-        If the file is damaged.
+    Raises BundleError if the file is damaged.
     """
     return _read(folder.path / "acceptance.json", _Acceptances).versions
 

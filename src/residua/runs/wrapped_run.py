@@ -106,12 +106,8 @@ def save_wrapped(
     A model that gives probabilities, on a source without a normal label, is a classifier: its
     columns are the source's classes in sorted order.
 
-    Raises
-    ------
-    InputError
-        If the model is code, which is not stored.
-    OutputError
-        If the folder holds something else already.
+    Raises InputError if the model is code, which is not stored. Raises OutputError if the folder
+    holds something else already.
     """
     run = Path(run)
     check_storable(model)
@@ -175,12 +171,8 @@ def save_wrapped(
 def open_wrapped(run: str | Path) -> tuple[WrappedModel, WrappedState]:
     """The model of a wrapped run with its threshold; nothing in its files is executed.
 
-    Raises
-    ------
-    BundleError
-        If a file is missing, damaged, or not what was saved.
-    MissingExtraError
-        If the framework that the model needs is not installed.
+    Raises BundleError if a file is missing, damaged, or not what was saved. Raises
+    MissingExtraError if the framework that the model needs is not installed.
     """
     run = Path(run)
     state = read_wrapped(run)

@@ -59,10 +59,7 @@ class Limits(Record):
 def checked_limits(**given: float | None) -> Limits:
     """`Limits` from what was given; None leaves the default.
 
-    Raises
-    ------
-    RangeError
-        With every limit that is out of range.
+    Raises RangeError with every limit that is out of range.
     """
     try:
         return Limits.model_validate(

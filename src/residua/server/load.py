@@ -38,14 +38,9 @@ def load_model(
     A file that was exported and is up to date is served without loading torch, and a wrapped run by
     its own framework.
 
-    Raises
-    ------
-    BundleError
-        Where the run is not finished, damaged or of another version.
-    InputError, MissingExtraError
-        Where there is no such engine, or its runtime is not installed.
-    GateError
-        Where the engine does not do what the run's model does.
+    Raises BundleError where the run is not finished, damaged or of another version. Raises
+    InputError or MissingExtraError where there is no such engine, or its runtime is not installed.
+    Raises GateError where the engine does not do what the run's model does.
     """
     run, kind = Path(run), parse_engine(engine)
     folder, ceiling, name = RunFolder(run), _ceiling(run), run.resolve().name
@@ -78,10 +73,8 @@ def serve_wrapped(
     classifier of it. Functions and PyTorch modules, which are not stored in a RUN, are served like
     this from the process that has them.
 
-    Raises
-    ------
-    InputError
-        If `classes` are named and the model gives no probabilities, or another number of them.
+    Raises InputError if `classes` are named and the model gives no probabilities, or another number
+    of them.
     """
     if classes is not None and model.n_classes != len(classes):
         raise InputError(

@@ -44,10 +44,7 @@ _NEEDED = frozenset({"connections", "cycle", "loop", "transport"})
 def check_uvicorn(protocol: Any = H11Protocol) -> None:
     """Refuse a uvicorn whose connections are made otherwise, so that none goes without deadlines.
 
-    Raises
-    ------
-    InputError
-        With the version, and what its connections lack.
+    Raises InputError with the version, and what its connections lack.
     """
     held = set(protocol.__init__.__code__.co_names)
     missing = sorted(
@@ -134,12 +131,8 @@ class Server:
     ``X-Forwarded-For`` is believed. With a `review` its page is served too, and that of a watched
     `line`. Port 0 takes a free one, which `address` says.
 
-    Raises
-    ------
-    InputError
-        If the token is short or not plain text, or there is none and other machines reach `host`.
-    OutputError
-        If the address cannot be bound.
+    Raises InputError if the token is short or not plain text, or there is none and other machines
+    reach `host`. Raises OutputError if the address cannot be bound.
     """
 
     def __init__(

@@ -60,12 +60,7 @@ def mark_served(run: Path, kind: Kind) -> ModelMark:
     """What a server of `run` would decide with if it started now.
 
     In place of an exported file that is out of date this is the run itself, which would be exported
-    again.
-
-    Raises
-    ------
-    ResiduaError
-        Where nothing could be served.
+    again. Raises ResiduaError where nothing could be served.
     """
     if is_wrapped(run) or kind.is_reference:
         return open_run(run).mark()

@@ -183,13 +183,8 @@ def build_graph(
 def save_bundle(bundle: Bundle, folder: str | Path) -> Path:
     """Write `bundle` as a folder.
 
-    A bundle that was there is replaced, and is whole until the new one is.
-
-    Raises
-    ------
-    OutputError
-        If the folder cannot be written, or holds anything but a bundle: replacing it would delete
-        that.
+    A bundle that was there is replaced, and is whole until the new one is. Raises OutputError if
+    the folder cannot be written, or holds anything but a bundle: replacing it would delete that.
     """
     folder = Path(folder)
     _check_place(folder)
@@ -235,10 +230,7 @@ def save_operating_point(bundle: Bundle, folder: str | Path) -> None:
 def load_bundle(folder: str | Path) -> Bundle:
     """Read what `save_bundle` wrote, refusing anything damaged, edited or of another version.
 
-    Raises
-    ------
-    BundleError
-        With what is wrong and how to mend it.
+    Raises BundleError with what is wrong and how to mend it.
     """
     folder = _whole(Path(folder))
     config, weights = _read_config(folder)

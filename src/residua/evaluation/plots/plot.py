@@ -47,10 +47,7 @@ class Plot:
 def pyplot() -> Any:
     """The figures of matplotlib.
 
-    Raises
-    ------
-    MissingExtraError
-        If it is not installed.
+    Raises MissingExtraError if it is not installed.
     """
     try:
         import matplotlib.pyplot as plt

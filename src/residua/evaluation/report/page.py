@@ -109,10 +109,7 @@ def write_html(
 def with_arrays(record: Evaluation, where: str) -> Job:
     """A record with the arrays behind it.
 
-    Raises
-    ------
-    InputError
-        If there are none.
+    Raises InputError if there are none.
     """
     if record.evidence is None:
         raise InputError(

@@ -26,10 +26,7 @@ _JOB = "Dossier"
 def read_dossier(path: str | Path) -> tuple[Dossier, Page | None] | None:
     """The dossier in a file, with its page where it is HTML; None where the file is another HTML.
 
-    Raises
-    ------
-    SourceError
-        If the file cannot be read, or its data is damaged.
+    Raises SourceError if the file cannot be read, or its data is damaged.
     """
     page = None
     if Path(path).suffix.lower() == ".json":

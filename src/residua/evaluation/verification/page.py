@@ -96,10 +96,8 @@ class _Reader(HTMLParser):
 def read_page(path: str | Path) -> Page:
     """Read a report.
 
-    Raises
-    ------
-    SourceError
-        If the file is not there, too large, no HTML of residua, or its data is not strict JSON.
+    Raises SourceError if the file is not there, too large, no HTML of residua, or its data is not
+    strict JSON.
     """
     path = Path(path)
     try:

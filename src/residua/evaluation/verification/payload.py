@@ -124,10 +124,7 @@ class JobPayload(BaseModel):
 def carried_jobs(data: dict[str, Any], where: str) -> dict[str, JobPayload]:
     """The jobs of a report's data by their key.
 
-    Raises
-    ------
-    SourceError
-        If it is of another format, or not what residua writes.
+    Raises SourceError if it is of another format, or not what residua writes.
     """
     if data.get("format") != FORMAT or data.get("format_version") != FORMAT_VERSION:
         got = f"{data.get('format')!r}, version {data.get('format_version')!r}"

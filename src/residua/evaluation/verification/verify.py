@@ -25,12 +25,8 @@ def verify_report(path: str | Path) -> Verification:
     the file is executed.
 
     First the record inside the page is compared with what its arrays give, then the text of each
-    figure on the page with what residua writes for that record.
-
-    Raises
-    ------
-    SourceError
-        If the file is no report of residua, too large, or its data is damaged.
+    figure on the page with what residua writes for that record. Raises SourceError if the file is
+    no report of residua, too large, or its data is damaged.
 
     Examples
     --------

@@ -22,12 +22,8 @@ def recognises(thing: Any) -> bool:
 def read(thing: Any, options: Options) -> Listing:
     """All images of the data set, in its own order and read as they are needed.
 
-    Batches are kept in memory where the loader collates or samples by rules of its own.
-
-    Raises
-    ------
-    SourceError
-        If those batches are drawn at random: nobody could say which score is whose.
+    Batches are kept in memory where the loader collates or samples by rules of its own. Raises
+    SourceError if those batches are drawn at random: nobody could say which score is whose.
     """
     sampler = type(thing.sampler).__name__
     is_torchs = str(thing.collate_fn.__module__).startswith("torch.utils.data")

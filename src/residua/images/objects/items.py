@@ -286,10 +286,7 @@ def list_items(
 ) -> Listing:
     """`n` items that `get` gives by number, read while they are decoded and again as needed.
 
-    Raises
-    ------
-    SourceError
-        If an item is not the same when it is read again, as with random transforms.
+    Raises SourceError if an item is not the same when it is read again, as with random transforms.
     """
     labels: list[Any] = [None] * n
     masks: list[NDArray[np.bool_] | None] = [None] * n
@@ -324,11 +321,7 @@ def list_in_memory(
 
     All are read alike: three axes of which the first could be channels are a batch of grey images
     where the source gives batches of that size or larger, or another one could not be an image.
-
-    Raises
-    ------
-    SourceError
-        If they need more than four times the memory that is allowed.
+    Raises SourceError if they need more than four times the memory that is allowed.
     """
     items: list[tuple[Item, int]] = []  # with the most images that it can hold, where known
     n_bytes = 0

@@ -75,6 +75,8 @@ def write_manifest(
 ) -> Path:
     """Write a CSV manifest that `load_images` reads, atomically, and return its path.
 
+    Raises SourceError if there is no row, a column is unknown, or a file lies outside `root`.
+
     Parameters
     ----------
     rows : iterable of mappings
@@ -88,11 +90,6 @@ def write_manifest(
     copy : bool
         Copy images and masks beside the manifest, so that it stands alone; their paths below `root`
         are kept.
-
-    Raises
-    ------
-    SourceError
-        If there is no row, a column is unknown, or a file lies outside `root`.
 
     Examples
     --------

@@ -73,19 +73,15 @@ def run_benchmark(
     """Fit and score every class, recipe and seed asked for; what `out` holds already is not done
     again.
 
+    Raises LabelError if a label is unknown, or no class has train images, and test images of both
+    kinds. Raises InputError if a recipe is unknown, or `out` was begun with other options.
+
     Returns
     -------
     dict
         What ``--json`` writes: ``source, protocol, machine, command, residua_version, recipes,
         rows, baselines, skipped, seconds, summary``. ``roc_auc`` is an `Estimate` with DeLong's
         interval; an anomalous image counts as positive, higher is better, 0.5 is chance.
-
-    Raises
-    ------
-    LabelError
-        If a label is unknown, or no class has train images, and test images of both kinds.
-    InputError
-        If a recipe is unknown, or `out` was begun with other options.
     """
     watcher = watcher or Watcher()
     find_device(options.settings.device, "benchmark")

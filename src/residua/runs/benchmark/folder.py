@@ -29,10 +29,8 @@ class BenchmarkFolder:
         """Take the folder for what was `asked` (everything that a figure depends on), or refuse one
         begun for something else.
 
-        Raises
-        ------
-        InputError
-            If the folder was begun with other options or other images, each of which is named.
+        Raises InputError if the folder was begun with other options or other images, each of which
+        is named.
         """
         if self.path is None:
             return

@@ -262,15 +262,10 @@ def check_first(
 
     The task, with what its images leave open settled, and how they are grouped.
 
-    Raises
-    ------
-    ShapeError
-        Where no image has the model's channels; grey among colour ones is repeated, and colour
-        among grey ones has no score.
-    SourceError
-        For images on another scale than the model's, or where `groups` tell nothing of them.
-    InputError
-        For groups by twins, which only a whole source has.
+    Raises ShapeError where no image has the model's channels; grey among colour ones is repeated,
+    and colour among grey ones has no score. Raises SourceError for images on another scale than the
+    model's, or where `groups` tell nothing of them. Raises InputError for groups by twins, which
+    only a whole source has.
     """
     try:
         listing = shard.listing(task.options)

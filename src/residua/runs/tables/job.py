@@ -82,12 +82,8 @@ def do_job(
 
     `begun_with` is what must be the same where scoring goes on: the model, its threshold.
 
-    Raises
-    ------
-    OutputError
-        If another process writes the same file, or it is half written and `resume` is not said.
-    SourceError
-        If not one image of `source` can be read.
+    Raises OutputError if another process writes the same file, or it is half written and `resume`
+    is not said. Raises SourceError if not one image of `source` can be read.
     """
     with job.parts.only_writer():
         parts, task = job.parts, job.task

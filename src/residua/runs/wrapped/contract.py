@@ -156,10 +156,8 @@ def agree(known: Known, told: Told) -> tuple[Contract, tuple[Assumption, ...]]:
     """The contract, from what was told and what the model says, and what was taken without being
     told.
 
-    Raises
-    ------
-    ShapeError, RangeError, InputError
-        What is left open or contradicts, all at once, with the option that settles each question.
+    Raises ShapeError, RangeError or InputError: what is left open or contradicts, all at once, with
+    the option that settles each question.
     """
     state = _Open()
     layout = told.layout or known.layout or _layout_of(known.shape, state)

@@ -113,10 +113,7 @@ class WrappedEngine:
     def probabilities(self, images: Any) -> NDArray[np.float32]:
         """What a model with a second output says of classes, float32 (n_images, n_classes).
 
-        Raises
-        ------
-        InputError
-            If the model gives reconstructions alone.
+        Raises InputError if the model gives reconstructions alone.
         """
         found = score_with(self, as_image_set(images)).probabilities
         if found is None:

@@ -39,10 +39,8 @@ _PICKLES |= dict.fromkeys((".pth", ".ckpt", ".pkl", ".ts"), _PICKLES[".pt"]) | {
 def look_at(model: Any) -> Known:
     """What `model` says of itself.
 
-    Raises
-    ------
-    InputError
-        If it is none of a Keras model, a ``torch.nn.Module``, an ONNX file or a function.
+    Raises InputError if it is none of a Keras model, a ``torch.nn.Module``, an ONNX file or a
+    function.
     """
     if _comes_from(model, "keras", "tf_keras") and hasattr(model, "predict_on_batch"):
         return _keras(model)
@@ -63,11 +61,8 @@ def opened(model: Any) -> Any:
     """The model itself, where `model` is the path of a ``.keras`` file; anything else comes back as
     it is.
 
-    Raises
-    ------
-    InputError
-        If it is a path of another kind of file than ``.onnx`` and ``.keras``: a pickle may run code
-        when it is read.
+    Raises InputError if it is a path of another kind of file than ``.onnx`` and ``.keras``: a
+    pickle may run code when it is read.
     """
     if not isinstance(model, str | Path):
         return model

@@ -55,10 +55,8 @@ def pick(
 ) -> Picked:
     """Which output is what, from what the model made of a batch of the shape `given`.
 
-    Raises
-    ------
-    ShapeError
-        If none or several could be the image, or the classes that were told fit no output.
+    Raises ShapeError if none or several could be the image, or the classes that were told fit no
+    output.
     """
     image, size = _image(outputs, given, contract, may_resize=may_resize)
     rows = [

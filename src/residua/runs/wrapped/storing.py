@@ -45,10 +45,7 @@ except Exception as error:
 def check_storable(model: WrappedEngine) -> None:
     """Refuse to save a model that is code and no data.
 
-    Raises
-    ------
-    InputError
-        With the way to data.
+    Raises InputError with the way to data.
     """
     if model.contract.origin in ("onnx", "keras"):
         return
@@ -64,10 +61,7 @@ def check_storable(model: WrappedEngine) -> None:
 def store(model: WrappedEngine, folder: Path) -> tuple[str, dict[str, str]]:
     """Put the model into `folder`: its file's name, and the SHA-256 of each of its files.
 
-    Raises
-    ------
-    InputError
-        If it is code, or would not load again from what was written.
+    Raises InputError if it is code, or would not load again from what was written.
     """
     check_storable(model)
     if model.contract.origin == "onnx":
@@ -81,10 +75,7 @@ def check_files(run: Path, name: str, files: dict[str, str]) -> None:
     """Refuse a model of which a file is missing, or is not what was saved; weights beside it
     included.
 
-    Raises
-    ------
-    BundleError
-        With the file.
+    Raises BundleError with the file.
     """
     _check_file(run / name, files.get(name))
     beside = external_files(run / name) if name == ONNX else ()
@@ -96,12 +87,7 @@ def check_files(run: Path, name: str, files: dict[str, str]) -> None:
 def load_keras(path: str | Path) -> Any:
     """A Keras model from a ``.keras`` file, in safe mode: nothing in the file is executed.
 
-    Raises
-    ------
-    MissingExtraError
-        If Keras is not installed.
-    BundleError
-        If it does not load so.
+    Raises MissingExtraError if Keras is not installed. Raises BundleError if it does not load so.
     """
     os.environ.setdefault("KERAS_BACKEND", "torch")
     try:

@@ -17,17 +17,14 @@ def targets_of(targets: Any, images: ImageSet) -> ImageSet:
     """The target of each of `images`, in their order: by the same name, with or without suffix, or
     by place where none is named.
 
+    Raises ShapeError if an image has no target, several, or one with another number of channels.
+
     Parameters
     ----------
     targets : SOURCE, ImageSet, array or function
         A function gets `images`, and gives one target per image.
     images : ImageSet
         The judged ones.
-
-    Raises
-    ------
-    ShapeError
-        If an image has no target, several, or one with another number of channels.
     """
     if callable(targets) and not isinstance(targets, ImageSet):
         found, by_name = ImageSet.from_arrays(targets(images)), False

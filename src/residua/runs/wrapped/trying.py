@@ -35,14 +35,9 @@ class Tried:
 def try_out(known: Known, contract: Contract, *, may_resize: bool) -> Tried:
     """Call the model twice on a grey ramp, and once with black images beside it.
 
-    Raises
-    ------
-    ShapeError
-        If what comes out has another shape than what goes in.
-    RangeError
-        If it lies far outside of its scale, or is a ramp on another.
-    InputError
-        If the ramp comes out otherwise beside other images.
+    Raises ShapeError if what comes out has another shape than what goes in. Raises RangeError if it
+    lies far outside of its scale, or is a ramp on another. Raises InputError if the ramp comes out
+    otherwise beside other images.
     """
     shown = ramp(contract.size, contract.channels, contract.batch_size)
     given, once_more = contract.to_model(shown), contract.to_model(shown)

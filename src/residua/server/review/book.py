@@ -93,12 +93,8 @@ class Book:
     def give(self, answer: Answer) -> None:
         """Keep an answer; the reviewer's earlier one on the same image is replaced.
 
-        Raises
-        ------
-        InputError
-            If there are too many reviewers.
-        OutputError
-            If it cannot be written; then nothing has changed.
+        Raises InputError if there are too many reviewers. Raises OutputError if it cannot be
+        written; then nothing has changed.
         """
         known = self._history
         if answer.reviewer not in known and len(known) >= _MOST_REVIEWERS:

@@ -58,13 +58,9 @@ def open_review(
     review goes on where it stopped. Of the images that are asked, `share` are drawn at random. The
     paths of a manifest are relative to `root`, else to the manifest.
 
-    Raises
-    ------
-    InputError
-        If the run has no threshold, the images of `source` are no files of their own, or `folder`
-        holds the review of another source.
-    OutputError
-        If the folder cannot be written, or another process reviews into it.
+    Raises InputError if the run has no threshold, the images of `source` are no files of their own,
+    or `folder` holds the review of another source. Raises OutputError if the folder cannot be
+    written, or another process reviews into it.
     """
     watcher = watcher or Watcher()
     point = model.facts.operating_point

@@ -72,13 +72,8 @@ def build_engine(
     Everything is written and verified in a folder beside it first: what is refused leaves nothing
     behind.
 
-    Raises
-    ------
-    GateError
-        If it does not reproduce the reference (float32), or ranks images otherwise (reduced
-        precision); with the numbers.
-    InputError
-        If there are no images to verify it on.
+    Raises GateError if it does not reproduce the reference (float32), or ranks images otherwise
+    (reduced precision); with the numbers. Raises InputError if there are no images to verify it on.
     """
     if len(verification.images) == 0:
         raise InputError("export: there must be images to verify on. Got none. Name a SOURCE.")

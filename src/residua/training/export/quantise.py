@@ -31,12 +31,7 @@ def quantise_onnx(source: Path, target: Path, images: ImageSet, *, as_float: boo
     Ranges come from up to 256 of `images`.
 
     Only layers of the network are touched: preparing the image, comparing and averaging stay in
-    float32.
-
-    Raises
-    ------
-    InputError
-        If the network holds no layer that can be quantised.
+    float32. Raises InputError if the network holds no layer that can be quantised.
     """
     try:
         import onnx

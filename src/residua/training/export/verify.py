@@ -88,11 +88,8 @@ def measure_deviation(compared: ScorePair, threshold: float, own_threshold: floa
 def refuse_if_different(name: str, compared: ScorePair, deviation: Deviation) -> None:
     """Say no to an export that does not reproduce the reference.
 
-    Raises
-    ------
-    GateError
-        With the numbers: scores or maps beyond a thousandth of what they spread over, or any
-        decision that differs.
+    Raises GateError with the numbers: scores or maps beyond a thousandth of what they spread over,
+    or any decision that differs.
     """
     most_score = max(
         _TOLERANCE * deviation.score_spread, _ROUNDING * float(np.abs(compared.reference).max())
@@ -145,11 +142,8 @@ def measure_price(
 def refuse_if_dear(name: str, price: Price) -> None:
     """Say no to a reduced precision that ranks images otherwise.
 
-    Raises
-    ------
-    GateError
-        If it loses more than .02 of the ROC AUC, or (without anomalies to rank) correlates by less
-        than .95.
+    Raises GateError if it loses more than .02 of the ROC AUC, or (without anomalies to rank)
+    correlates by less than .95.
     """
     lost = (
         0.0

@@ -63,6 +63,9 @@ def fit(
 ) -> Fitted:
     """Train on `train` less its validation slice, and calibrate on `calibration`.
 
+    Raises InputError, LabelError or ShapeError if there are too few images, or calibration cannot
+    support what is asked of it.
+
     Parameters
     ----------
     options : ReconstructOptions, DetectOptions or ClassifyOptions
@@ -73,11 +76,6 @@ def fit(
     calibration : ImageSet or LabelledSet, optional
         Where the threshold, or the temperature of a classifier, comes from. None: a fifth of
         `train` for a detector, the validation slice for a classifier.
-
-    Raises
-    ------
-    InputError, LabelError, ShapeError
-        If there are too few images, or calibration cannot support what is asked of it.
     """
     session = session or FitSession()
     notes = Notes(session.on_note)

@@ -244,12 +244,8 @@ def make_options(job: Job, **given: Any) -> FitOptions:
     """The options of a job from names and values as the command and the estimators have them.
 
     None means "left out". Each name finds its place: the job's own options, those of training, else
-    those of the recipe, which refuses what it does not know.
-
-    Raises
-    ------
-    InputError
-        With every option that is another job's, or a value out of range.
+    those of the recipe, which refuses what it does not know. Raises InputError with every option
+    that is another job's, or a value out of range.
 
     Examples
     --------
@@ -257,9 +253,8 @@ def make_options(job: Job, **given: Any) -> FitOptions:
     'plain'
     >>> make_options("detect", separator="|")
     Traceback (most recent call last):
-    residua.errors.InputError: fit: --separator is for --job classify. Got --job detect. Leave it \
-out, or change the job.
-    """
+    residua.errors.InputError: fit: --separator is for --job classify. Got --job detect. Leave it out, or change the job.
+    """  # noqa: E501  (one line, as it is printed)
     values = {name: _plain(value) for name, value in given.items() if value is not None}
     if "backbone" in values:
         values["backbone"] = named_backbone(values["backbone"])

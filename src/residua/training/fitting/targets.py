@@ -115,6 +115,9 @@ def class_array(classes: tuple[Class, ...]) -> NDArray[Any]:
 def read_targets(labels: Any, n_images: int, *, multilabel: bool | None = None) -> Targets:
     """Labels of `n_images` images as targets.
 
+    Raises LabelError or ShapeError if there are labels for another number of images, none at all, a
+    single class, or values that name no class.
+
     Parameters
     ----------
     labels : sequence, (n_images,), or 0/1 matrix, (n_images, n_classes)
@@ -123,12 +126,6 @@ def read_targets(labels: Any, n_images: int, *, multilabel: bool | None = None) 
         row of NaN is "no label".
     multilabel : bool, optional
         What a matrix is, where it could be either.
-
-    Raises
-    ------
-    LabelError, ShapeError
-        If there are labels for another number of images, none at all, a single class, or values
-        that name no class.
 
     Examples
     --------

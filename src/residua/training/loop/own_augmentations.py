@@ -67,10 +67,7 @@ def known(own: Mapping[str, Augmentation]) -> Iterator[None]:
 def find(name: str) -> Augmentation | None:
     """The user's own augmentation of that name; None where it is none.
 
-    Raises
-    ------
-    InputError
-        If it is one of another fit, whose name alone was kept.
+    Raises InputError if it is one of another fit, whose name alone was kept.
     """
     found = _of_fit.get({}).get(name)
     if found is None and name.startswith(OWN):

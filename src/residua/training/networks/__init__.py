@@ -54,13 +54,8 @@ def build_network(
 ) -> AutoencoderNetwork:
     """Build a network of `family` for images of `shape`.
 
-    Depth, width and latent size are picked where not given.
-
-    Raises
-    ------
-    InputError
-        If the family is unknown, an image side is under 8 pixels, or the latent size is not
-        positive.
+    Depth, width and latent size are picked where not given. Raises InputError if the family is
+    unknown, an image side is under 8 pixels, or the latent size is not positive.
     """
     problems = Problems("network")
     if family not in FAMILIES:

@@ -187,12 +187,8 @@ def values_of(name: str, backbone: nn.Module) -> Values:
 def check_backbone(name: str) -> str:
     """`name`, refused where it is that of a backbone that cannot be built here.
 
-    Raises
-    ------
-    InputError
-        If `name` is neither registered nor ``timm:NAME`` or ``huggingface:NAME``.
-    MissingExtraError
-        If its package is not installed.
+    Raises InputError if `name` is neither registered nor ``timm:NAME`` or ``huggingface:NAME``.
+    Raises MissingExtraError if its package is not installed.
     """
     library, model, _ = _parts(name)
     if library in _PACKAGES and model:
@@ -216,13 +212,8 @@ def build_backbone(name: str, *, pretrained: bool) -> nn.Module:
     Without `pretrained`, one of timm or Hugging Face has the architecture alone.
 
     Weights of Hugging Face models are read from safetensors and no code of theirs is run.
-    Registered networks come with the weights that their factory gives them.
-
-    Raises
-    ------
-    InputError
-        If the package does not know the model, cannot reach what it has to fetch, or does not work
-        itself.
+    Registered networks come with the weights that their factory gives them. Raises InputError if
+    the package does not know the model, cannot reach what it has to fetch, or does not work itself.
     """
     check_backbone(name)
     library, model, place = _parts(name)

@@ -157,12 +157,8 @@ def has_lite(name: str = "lite0") -> bool:
 def load_lite(network: nn.Module, name: str) -> None:
     """Give `network` the weights of the package, with its normalisation in the convolutions.
 
-    Raises
-    ------
-    MissingExtraError
-        If the package is not installed.
-    InputError
-        If the file is another than the one that was published.
+    Raises MissingExtraError if the package is not installed. Raises InputError if the file is
+    another than the one that was published.
     """
     state = torch.load(weights_file(name), map_location="cpu", weights_only=True)
     folded = {}

@@ -28,13 +28,9 @@ def load_local(network: nn.Module, path: Path, name: str) -> str:
     """Give `network` the weights in the file `path`, and return its SHA-256.
 
     Names are those of the whole network; one that gives features alone writes some dots as ``_``
-    and may stand within ``model``. What is in the file alone must belong to a head.
-
-    Raises
-    ------
-    InputError
-        If the file is none of weights, or lacks an entry, has one of another shape, or one too
-        many.
+    and may stand within ``model``. What is in the file alone must belong to a head. Raises
+    InputError if the file is none of weights, or lacks an entry, has one of another shape, or one
+    too many.
     """
     found, digest = _read(path, name)
     own = network.state_dict()

@@ -90,10 +90,7 @@ def feature_maps(
     the image are left out: class and register tokens. Without `patch`, patches are square, and as
     many as the tokens allow.
 
-    Raises
-    ------
-    InputError
-        If it is no map, no list of maps and no tokens whose grid can be told.
+    Raises InputError if it is no map, no list of maps and no tokens whose grid can be told.
     """
     hidden = getattr(output, "last_hidden_state", output)
     maps = list(hidden) if isinstance(hidden, list | tuple) else [hidden]

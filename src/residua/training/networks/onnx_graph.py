@@ -75,10 +75,7 @@ class OnnxNetwork(nn.Module):
 def stored_network(program: bytes) -> OnnxNetwork:
     """The network of a program that a bundle holds; weights are still to be loaded.
 
-    Raises
-    ------
-    InputError
-        If it is damaged.
+    Raises InputError if it is damaged.
     """
     try:
         return OnnxNetwork(program)
@@ -108,13 +105,9 @@ def read_onnx(path: Path) -> OnnxNetwork:
     each size the last value that several nodes use, as the ends of blocks are, or
     the last.
 
-    Raises
-    ------
-    MissingExtraError
-        If the package onnx is not installed.
-    InputError
-        If the file is damaged, keeps weights in other files, has operators that are not known, or
-        takes anything but one batch of colour images.
+    Raises MissingExtraError if the package onnx is not installed. Raises InputError if the file is
+    damaged, keeps weights in other files, has operators that are not known, or takes anything but
+    one batch of colour images.
     """
     try:
         import onnx

@@ -52,12 +52,8 @@ Named = TypeVar("Named", bound=Recipe)
 def make_recipe(name: str, **options: Any) -> Recipe:
     """The recipe called `name` with `options`; a backbone may be a module (`named_backbone`).
 
-    Every unknown option is named at once, with what was probably meant.
-
-    Raises
-    ------
-    InputError
-        If there is no such recipe, or an option is unknown or out of range.
+    Every unknown option is named at once, with what was probably meant. Raises InputError if there
+    is no such recipe, or an option is unknown or out of range.
     """
     if "backbone" in options:
         options["backbone"] = named_backbone(options["backbone"])

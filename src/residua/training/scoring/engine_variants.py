@@ -61,12 +61,8 @@ class GpuEngine(GraphEngine):
     """A copy of the graph on the first GPU that PyTorch sees, in fixed batches of 16 at least.
 
     Convolutions keep float32 whole: TF32, which PyTorch would take for them, has ten bits. With
-    `threshold` images are decided by that instead of the graph's own.
-
-    Raises
-    ------
-    InputError
-        If PyTorch sees no GPU.
+    `threshold` images are decided by that instead of the graph's own. Raises InputError if PyTorch
+    sees no GPU.
     """
 
     name = "torch-gpu"

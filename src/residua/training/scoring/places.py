@@ -62,10 +62,7 @@ class Places(nn.Module):
 def check_parts(parts: _Parts, placed: Sequence[str]) -> _Parts:
     """`parts` of a score, refused where none of them says where, or one is named twice.
 
-    Raises
-    ------
-    ValueError
-        With what must hold; a recipe's validation puts it into words.
+    Raises ValueError with what must hold; a recipe's validation puts it into words.
     """
     if not set(parts) & set(placed) or len(set(parts)) < len(parts):
         raise ValueError(

@@ -26,11 +26,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
 def make_strategy(name: str, **options: Any) -> Strategy:
     """The strategy called `name` with `options`.
 
-    Every unknown option is named at once, with those there are.
-
-    Raises
-    ------
-    InputError
-        If there is no such strategy, or an option is unknown or out of range.
+    Every unknown option is named at once, with those there are. Raises InputError if there is no
+    such strategy, or an option is unknown or out of range.
     """
     return build_named("strategy", STRATEGIES, name, options)
