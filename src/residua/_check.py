@@ -30,8 +30,6 @@ def fault(
 class Problems:
     """Collects what is wrong with one call, so that a user sees all of it at once.
 
-    Examples
-    --------
     >>> problems = Problems("roc_auc")
     >>> problems.add("labels must hold one value per score", "3 of 2", "Pass all", ShapeError)
     >>> problems.raise_any()
@@ -61,8 +59,6 @@ class Problems:
     def within(self, name: str, value: float, interval: str, mend: str) -> None:
         """Note a number outside an interval, which is written as ``(0, 1]`` or ``[1, inf)``.
 
-        Examples
-        --------
         >>> problems = Problems("plan")
         >>> problems.within("power", 1.0, "[0, 1)", "Pass 0.8")
         >>> bool(problems)
@@ -106,8 +102,6 @@ def array_of(value: Any) -> NDArray[Any]:
     bfloat16 and float16 of torch and bfloat16 of others become float32, which holds them all.
     Raises RangeError if entries are masked: NumPy's plain arrays would bring back what lies below.
 
-    Examples
-    --------
     >>> array_of([0.5, 1])
     array([0.5, 1. ])
     """

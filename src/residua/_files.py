@@ -328,8 +328,6 @@ def read_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
 def checksum(body: Any) -> str:
     """SHA-256, in hex, of a value as JSON, however it is written.
 
-    Examples
-    --------
     >>> checksum({"a": 1, "b": [2]}) == checksum({"b": [2], "a": 1})
     True
     """

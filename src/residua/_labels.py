@@ -43,8 +43,6 @@ _AROUND = frozenset({
 def group_name(value: Any) -> str | None:
     """The name of a group as a text, whole numbers without the point; None where it is missing.
 
-    Examples
-    --------
     >>> [group_name(value) for value in ("a", 1, 1.0, "", None, float("nan"))]
     ['a', '1', '1', None, None, None]
     """
@@ -61,8 +59,6 @@ def spelled(name: Any) -> str:
 
     Composed letters, no case, single blanks, whole numbers without the point.
 
-    Examples
-    --------
     >>> spelled(" Good  part"), spelled("1.0"), spelled("Cafe\u0301") == spelled("Caf\u00e9")
     ('good part', '1', True)
     """
@@ -78,8 +74,6 @@ def same_label(name: Any) -> str:
 
     As `spelled`, but a and A are two labels, since letters may be classes.
 
-    Examples
-    --------
     >>> same_label("Good ") == same_label("good"), same_label("a") == same_label("A")
     (True, False)
     """
@@ -102,8 +96,6 @@ def what_grows(column: str | None) -> Literal["normal", "anomalous"] | None:
 
     How normal an image is, how anomalous, or nothing that the name says.
 
-    Examples
-    --------
     >>> (
     ...     what_grows("p[good]"),
     ...     what_grows("decision_function"),
@@ -128,8 +120,6 @@ def perhaps_missing(name: str, names: Sequence[str]) -> bool:
 
     NA or None beside others, -1, -100 or 255 beside classes from 0.
 
-    Examples
-    --------
     >>> (
     ...     perhaps_missing("NA", ["NA", "cat"]),
     ...     perhaps_missing("-1", ["-1", "0", "1"]),
@@ -148,8 +138,6 @@ def normal_among(names: Sequence[str]) -> tuple[tuple[str, ...], str]:
 
     None where no name says it.
 
-    Examples
-    --------
     >>> normal_among(["crack", "OK", "good"])
     (('OK', 'good'), 'by their names')
     >>> normal_among(["bad", "part"]), normal_among(["cat", "dog"])

@@ -14,8 +14,6 @@ def logger(name: str) -> logging.Logger:
     DEBUG tells each epoch, INFO what is decided and done, WARNING findings that stand against a
     model and files that are left out, ERROR findings of severity error.
 
-    Examples
-    --------
     >>> logger("fit").name
     'residua.fit'
     """

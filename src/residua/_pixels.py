@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 def as_unit(pixels: NDArray[Any]) -> NDArray[np.float32]:
     """Whole numbers divided by the largest that their type holds; floats and booleans as float32.
 
-    Examples
-    --------
     >>> as_unit(np.array([0, 51, 255], np.uint8)).tolist()[::2]
     [0.0, 1.0]
     """
@@ -23,8 +21,6 @@ def as_unit(pixels: NDArray[Any]) -> NDArray[np.float32]:
 def as_bytes(pixels: NDArray[Any]) -> NDArray[np.uint8]:
     """Values in [0, 1] as bytes, those outside clipped; bytes as they are.
 
-    Examples
-    --------
     >>> as_bytes(np.array([-0.1, 0.2, 1.5])).tolist()
     [0, 51, 255]
     """

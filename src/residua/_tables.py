@@ -155,8 +155,6 @@ def number(cell: str, *, comma: bool = False) -> float | None:
 
     Stricter than `float`, which takes ``1_000`` for a thousand.
 
-    Examples
-    --------
     >>> number("-1.5e3"), number("0,25", comma=True), number("0,25"), number("1_000")
     (-1500.0, 0.25, None, None)
     """
@@ -188,8 +186,6 @@ def decimal_comma(cells: Iterable[str]) -> bool | str:
 
     ``0,5`` is half. ``1,234`` alone may be a thousand and more, and so is in no way read.
 
-    Examples
-    --------
     >>> decimal_comma(["0,5", "1,234"]), decimal_comma(["0.5", "2"]), decimal_comma(["a, b"])
     (True, False, False)
     >>> decimal_comma(["1,234", "2,500"])

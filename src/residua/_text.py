@@ -33,8 +33,6 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORE
 def printable(text: str, *, lines: bool = False) -> str:
     r"""`text` with control characters spelled out; with `lines`, line breaks stay.
 
-    Examples
-    --------
     >>> printable("part\x1b]0;title\x07.png\n")
     'part\\x1b]0;title\\x07.png\\n'
     """
@@ -45,8 +43,6 @@ def printable(text: str, *, lines: bool = False) -> str:
 def few(names: Iterable[Any], most: int = 5) -> str:
     """The first names and, where there are more, three dots.
 
-    Examples
-    --------
     >>> few(["a", "b", "c"], 2)
     'a, b, ...'
     """
@@ -62,8 +58,6 @@ def count(n: int, noun: str) -> str:
 def duration(seconds: float) -> str:
     """Seconds as people say them.
 
-    Examples
-    --------
     >>> duration(42.3), duration(150), duration(7260)
     ('42 s', '2 min 30 s', '2 h 1 min')
     """
@@ -80,8 +74,6 @@ def duration(seconds: float) -> str:
 def of_groups(n_groups: int | None) -> str:
     """What follows a number of images that were sampled in groups: `` of 40 groups``.
 
-    Examples
-    --------
     >>> f"200 images{of_groups(40)}", f"200 images{of_groups(None)}"
     ('200 images of 40 groups', '200 images')
     """
@@ -97,8 +89,6 @@ _SIGNED = re.compile(
 def without_secrets(text: str) -> str:
     """`text` without the user and the signed query of an address in it.
 
-    Examples
-    --------
     >>> without_secrets("https://me:pass@host/a.tar?X-Sig=abc and s3://bucket/b")
     'https://***@host/a.tar?*** and s3://bucket/b'
     """
@@ -108,8 +98,6 @@ def without_secrets(text: str) -> str:
 def first_sentence(text: str) -> tuple[str, str]:
     """`text` cut after its first sentence: what is said loud, and what after it.
 
-    Examples
-    --------
     >>> first_sentence("ROC AUC is 0.3. Scores seem reversed.")
     ('ROC AUC is 0.3.', ' Scores seem reversed.')
     """
@@ -122,8 +110,6 @@ def cell(text: str) -> str:
 
     With an apostrophe in front where it begins like one.
 
-    Examples
-    --------
     >>> cell("=1+2"), cell("-0.5"), cell("-crack"), cell("a=b")
     ("'=1+2", '-0.5', "'-crack", 'a=b')
     """
@@ -167,8 +153,6 @@ def speak_every_encoding() -> None:
 def speaks_unicode(stream: Any) -> bool:
     """Whether a stream can encode every character.
 
-    Examples
-    --------
     >>> import io
     >>> [speaks_unicode(io.TextIOWrapper(io.BytesIO(), name)) for name in ("utf-8", "cp1252")]
     [True, False]

@@ -222,8 +222,6 @@ def check_channels(given: Iterable[int], channels: int) -> None:
 def join_scores(parts: Sequence[Scores]) -> Scores:
     """Scores of several batches as those of one; all of them hold the same things.
 
-    Examples
-    --------
     >>> part = Scores(np.ones(2, np.float32), np.zeros(2, bool), {"mse": np.ones(2, np.float32)})
     >>> len(join_scores([part, part]).score)
     4

@@ -61,8 +61,6 @@ def parse_engine(name: str) -> Kind:
 
     Raises InputError if there is none, with what was probably meant.
 
-    Examples
-    --------
     >>> parse_engine("openvino-int8").precision
     'int8'
     """

@@ -39,8 +39,6 @@ def is_multilabel(labels: Any, predictions: Any, multilabel: bool | None = None)
     names a class). It is multi-label where neither is so. Where the two disagree, `LabelError` asks
     for `multilabel`.
 
-    Examples
-    --------
     >>> (
     ...     is_multilabel([[0, 1], [1, 0]], [[0.2, 0.8], [0.7, 0.3]]),
     ...     is_multilabel([[0, 1], [1, 1]], [[0.2, 0.8], [0.7, 0.9]]),

@@ -20,8 +20,6 @@ def compression_facts(
 ) -> dict[str, Any]:
     """What ``provenance["compression"]`` holds; without a `code`, the `reason` why there is none.
 
-    Examples
-    --------
     >>> compression_facts((28, 28, 1), 32)["ratio"]
     24.5
     >>> compression_facts((28, 28, 1), None)["ratio"] is None
@@ -45,8 +43,6 @@ def compression_sentence(evaluation: Evaluation) -> str | None:
     """How much the model compresses and at which error, beside PCA of that size; None where the
     record says nothing of it.
 
-    Examples
-    --------
     >>> told = {"compression": compression_facts((28, 28, 1), None, reason="it keeps images")}
     >>> record = Evaluation(job="detect", n_images=9, split="test", provenance=told)
     >>> compression_sentence(record)

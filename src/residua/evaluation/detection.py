@@ -244,8 +244,6 @@ def _areas(truth: DetectionLabels, pixels: PixelTally | None, n: int) -> NDArray
 def areas_of(pixels: PixelTally, n: int) -> NDArray[np.float64]:
     """The defective pixels of each of `n` images, NaN where no mask was added.
 
-    Examples
-    --------
     >>> tally = PixelTally()
     >>> tally.add(np.array([[True, False]]), np.array([[0.9, 0.1]]), row=1)
     >>> areas_of(tally, 2).tolist()

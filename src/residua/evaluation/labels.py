@@ -112,8 +112,6 @@ def as_detection_labels(
 def kinds_of(labels: Any, anomalous: NDArray[np.bool_]) -> NDArray[Any] | None:
     """The names of all labels, where those of the `anomalous` images are of several kinds.
 
-    Examples
-    --------
     >>> kinds_of(["good", "crack", "dent"], np.array([False, True, True])).tolist()
     ['good', 'crack', 'dent']
     >>> kinds_of(["good", "crack", "crack"], np.array([False, True, True])) is None
@@ -186,8 +184,6 @@ def label_name(value: Any) -> str:
     """A label as text: whole floats without the point, so that 1, 1.0 and "1" are one label;
     booleans as 0 and 1.
 
-    Examples
-    --------
     >>> label_name(1.0), label_name(True), label_name("good")
     ('1', '1', 'good')
     """

@@ -50,8 +50,6 @@ def agree(
     Notes a problem where the two cannot name the same classes: nothing in common, one class spelled
     in two ways, -1 and 1 beside 0 and 1, or numbers from 0 beside numbers from 1.
 
-    Examples
-    --------
     >>> problems = Problems("example")
     >>> read, told = agree(np.array(["good", "bad"]), np.array(["Good", "bad "]), problems)
     >>> read.tolist(), [one.taken for one in told]

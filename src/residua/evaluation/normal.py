@@ -43,8 +43,6 @@ def read_names(
 
     `column` is what the labels stood under: 1 below ``is_good`` is normal.
 
-    Examples
-    --------
     >>> read_names({"NG": 3, "OK": 40}, None, Problems("example")).anomalous
     frozenset({'NG'})
     """

@@ -41,8 +41,6 @@ def at_operating_point(
 
     Raises InputError if this is no evaluation of a detector with its scores.
 
-    Examples
-    --------
     >>> from residua.evaluation import evaluate_detection
     >>> from residua.thresholds import choose_threshold
     >>> scores = np.array([0.1, 0.4, 0.35, 0.8])

@@ -89,8 +89,6 @@ def exchanged_signs(gaps: NDArray[np.int64]) -> float:
 
     With gaps of 1 it is McNemar's exact test. Beyond a hundred million steps the normal law.
 
-    Examples
-    --------
     >>> round(exchanged_signs(np.array([1] * 9 + [-1])), 4), exchanged_signs(np.array([5, 5]))
     (0.0215, 0.5)
     """

@@ -27,8 +27,6 @@ _COUNTS = {
 class Day:
     """How many parts a day brings, and which share of them is defective, where somebody says so.
 
-    Examples
-    --------
     >>> Day(10_000, 0.01).good, Day(10_000).good
     (9900.0, 10000.0)
     """
@@ -61,8 +59,6 @@ class Day:
         not, at the stated share of them; without one, ``missed_of_ten`` of ten defective parts.
         Where nothing is labelled, ``flagged`` are parts of either kind.
 
-        Examples
-        --------
         >>> alarms = Estimate(value=0.02, low=0.01, high=0.04, n=300)
         >>> Day(1000).counts({"false_alarm_rate": alarms})["thrown_away"]
         {'value': 20.0, 'low': 10.0, 'high': 40.0}
@@ -110,8 +106,6 @@ def with_day(evaluation: Evaluation, day: Day | None, where: str = "evaluate") -
 
     Raises InputError if it is no record of a detector with a threshold.
 
-    Examples
-    --------
     >>> metrics = {"false_alarm_rate": Estimate(value=0.02, n=100)}
     >>> record = Evaluation(job="detect", n_images=100, split="test", metrics=metrics)
     >>> with_day(record, Day(500)).provenance["per_day"]["thrown_away"]["value"]
@@ -132,8 +126,6 @@ def with_day(evaluation: Evaluation, day: Day | None, where: str = "evaluate") -
 def sentence(told: dict[str, Any] | None) -> str:
     """What the threshold costs in parts a day, from `Day.counts`; empty where nobody asked.
 
-    Examples
-    --------
     >>> count = {"value": 118.2, "low": 3.1, "high": 640.0}
     >>> sentence({"parts": 10000, "prevalence": None, "thrown_away": count})
     'Of 10,000 good parts a day, it throws away about 118 [3.1, 640].'
@@ -173,8 +165,6 @@ def _whole(parts: float, rounded: Callable[[float], int] = round) -> str:
 def promised_a_day(policy: str, parts: int) -> str:
     """What a policy promises, in parts; that it promises none, where that is so.
 
-    Examples
-    --------
     >>> promised_a_day("false-alarms<=0.05", 10_000)
     'The promise: of 10,000 good parts a day, at most 500 are thrown away.'
     >>> promised_a_day("recall>=0.99", 10_000)

@@ -32,8 +32,6 @@ def positive_class(
     whose name says anomalous, or the one beside a name that says normal; else the rarer one in the
     labels; else the second.
 
-    Examples
-    --------
     >>> positive_class(["Bad", "Good"], [40, 960], None, Problems("example")).place
     0
     """

@@ -92,8 +92,6 @@ def _areas(
 def mean_area(areas: list[dict[str, Any]]) -> dict[str, Any] | None:
     """The mean of the ROC AUC of products, with its interval; of those that have one.
 
-    Examples
-    --------
     >>> mean_area([{"value": 0.8, "low": 0.5, "high": 0.9, "n": 9}])["low"]
     0.5
     """

@@ -38,8 +38,6 @@ class Beside:
 def by_baseline(columns: Columns) -> dict[str, dict[str, NDArray[Any]]]:
     """Columns named ``pca/mse`` as what each baseline gives by metric.
 
-    Examples
-    --------
     >>> sorted(by_baseline({"pca/mse": np.zeros(2), "pca/ssim": np.ones(2)})["pca"])
     ['mse', 'ssim']
     """

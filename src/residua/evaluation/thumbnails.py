@@ -32,8 +32,6 @@ def thumbnail_size(n_images: int, size: tuple[int, int]) -> tuple[int, int]:
     """Height and width of the thumbnails of so many images of `size`: the more there are, the
     smaller; never enlarged.
 
-    Examples
-    --------
     >>> thumbnail_size(400, (512, 256)), thumbnail_size(10_000, (28, 28))
     ((96, 48), (28, 28))
     """
@@ -53,8 +51,6 @@ def choose_thumbnails(
     """Which images get one: all, or of more than `most` an even share of each kind, evenly over its
     ranks.
 
-    Examples
-    --------
     >>> choose_thumbnails(np.array([0.3, 0.1, 0.2, 0.9]), most=2)
     array([1, 3])
     """

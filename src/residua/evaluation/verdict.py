@@ -85,8 +85,6 @@ def verdict_of(evaluation: Evaluation) -> Verdict:
 def with_verdict(evaluation: Evaluation) -> Evaluation:
     """The same record with the verdict that its metrics and findings give now.
 
-    Examples
-    --------
     >>> with_verdict(Evaluation(job="detect", n_images=9, split="test")).verdict.word
     'not shown'
     """
@@ -313,8 +311,6 @@ def compared(evaluation: Evaluation) -> dict[str, str]:
     By the paired interval where the record has one. Else intervals that do not meet show a
     difference too. PCA of sizes that were only tried is left out.
 
-    Examples
-    --------
     >>> metrics = {"mse": Estimate(value=0.01, low=0.009, high=0.011)}
     >>> other = {"pca": {"mse": Estimate(value=0.02, low=0.018, high=0.022)}}
     >>> compared(

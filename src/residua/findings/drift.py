@@ -139,8 +139,6 @@ def groups_of_both(
     """The groups of two samples one after the other; one name in both is two groups. None where
     neither is grouped.
 
-    Examples
-    --------
     >>> groups_of_both((np.zeros(3), ["a", "a", "b"]), (np.zeros(2), None)).tolist()
     [0, 0, 1, 2, 3]
     """

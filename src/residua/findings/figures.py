@@ -38,8 +38,6 @@ class Picture:
 
         Raises ShapeError if it has another shape, or no pixel.
 
-        Examples
-        --------
         >>> Picture.of(np.zeros((512, 256)), "parts/a.png").pixels.shape
         (128, 64, 1)
         """
@@ -90,8 +88,6 @@ class Histogram:
         """Count finite values of each set in 60 bins; in the logarithm where they span decades.
         None if there are none.
 
-        Examples
-        --------
         >>> found = Histogram.of({"train": [0.0, 0.1], "test": [0.2, 0.6, 0.6]}, "error")
         >>> len(found.edges), found.counts["test"].sum()
         (61, np.int64(3))

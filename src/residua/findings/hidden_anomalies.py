@@ -150,8 +150,6 @@ def scores_apart(scores: NDArray[Any], groups: Any = None) -> Apart | None:
     Where the lowest scores lie apart as well, scores are heavy-tailed, and nothing is said. Of a
     group only the highest score counts, since its images are alike.
 
-    Examples
-    --------
     >>> scores_apart(np.append(np.random.default_rng(1).normal(size=200), [9, 8])).rows
     array([200, 201])
     """

@@ -137,8 +137,6 @@ class JudgedFacts:
     Arrays of one value per image are in one order. ``job`` is what is judged; ``check`` means that
     there are images and no model yet.
 
-    Examples
-    --------
     >>> JudgedFacts(job="detect", scores=np.ones(3)).lacks(("scores", "is_anomalous"))
     ('labels of the images',)
     """

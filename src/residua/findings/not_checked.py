@@ -47,8 +47,6 @@ def find_not_checked(check: str, error: Exception) -> Finding:
 class Checks:
     """Makes checks one by one; ``not_made`` are the findings about those that failed.
 
-    Examples
-    --------
     >>> checks = Checks()
     >>> checks.make("drift", lambda: 3), checks.make("blind spots", lambda: 1 / 0)
     (3, None)

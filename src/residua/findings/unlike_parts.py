@@ -101,8 +101,6 @@ def distance_of(
     """The distance of two samples by Kolmogorov and Smirnov, and how large chance makes it at that
     level (asymptotic), among as many independent images as those of the groups are worth.
 
-    Examples
-    --------
     >>> distance_of(np.array([1.0, 2, 3, 4]), np.array([3.0, 4, 5, 6]), 0.05)[0]
     0.5
     """

@@ -31,8 +31,6 @@ def fault_of_extent(height: int, width: int) -> str | None:
     Work and memory of resizing follow the sides and not the pixels, so a thousand bytes of
     24,000,000 x 1 pixels would take gigabytes.
 
-    Examples
-    --------
     >>> fault_of_extent(1, 784), fault_of_extent(1, 100_000)
     (None, 'a side may have at most 65,535')
     """
@@ -52,8 +50,6 @@ def settle_arrays(
 ) -> tuple[Reading, tuple[Assumption, ...]]:
     """How all of a set's arrays are read, and what was assumed for it; see `ReadingTally.settle`.
 
-    Examples
-    --------
     >>> settle_arrays([np.full((20, 4, 4), 4000, np.uint16)], Reading())[0].bits
     12
     """

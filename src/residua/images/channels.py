@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 def own_channels(image: NDArray[Any]) -> NDArray[Any]:
     """The channels (..., h, w, c) that differ: one, where a set repeats grey without a copy.
 
-    Examples
-    --------
     >>> grey = np.zeros((2, 2, 1), np.uint8)
     >>> own_channels(with_channels(grey, 3)).shape, own_channels(np.zeros((2, 2, 3))).shape
     ((2, 2, 1), (2, 2, 3))
@@ -32,8 +30,6 @@ def grey_of(image: NDArray[Any]) -> NDArray[np.float32]:
 
     One channel after the other: over the last axis at once it takes five times as long.
 
-    Examples
-    --------
     >>> grey_of(np.array([[[0, 51, 102]]], np.uint8)).round(4)
     array([[0.2]], dtype=float32)
     """

@@ -52,8 +52,6 @@ class TextColumn:
 def texts(values: Iterable[str]) -> NDArray[Any]:
     """`values` as one variable-width string array, about 16 bytes and its own length a text.
 
-    Examples
-    --------
     >>> texts(["a.png", "b/c.png"])[1]
     'b/c.png'
     """
@@ -94,8 +92,6 @@ def shared(values: Iterable[Any]) -> NDArray[Any]:
 def grouped(pairs: Iterable[tuple[Key, Value]]) -> dict[Key, list[Value]]:
     """The second parts of pairs by their first, each in the order in which they come.
 
-    Examples
-    --------
     >>> grouped([("a", 1), ("b", 2), ("a", 3)])
     {'a': [1, 3], 'b': [2]}
     """

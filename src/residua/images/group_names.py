@@ -84,8 +84,6 @@ def hint_of_groups(
 ) -> str | None:
     r"""What to say before training where names suggest groups that nobody named.
 
-    Examples
-    --------
     >>> views = [f"part{part:02d}_view{view}.png" for part in range(12) for view in range(3)]
     >>> print(hint_of_groups(views))  # doctest: +NORMALIZE_WHITESPACE
     names such as part00_view0.png, part00_view1.png, part00_view2.png look like 12 groups of

@@ -55,8 +55,6 @@ class Grouping(Record):
     def words(self) -> str:
         """The rule as people read it.
 
-        Examples
-        --------
         >>> Grouping(by="column", rule="part").words, Grouping(by="folder", rule="folder").words
         ("the column 'part'", 'the folder')
         """
@@ -167,8 +165,6 @@ def twins_of(groups: NDArray[np.int64], paths: NDArray[Any]) -> Grouped:
 def as_groups(groups: Any, n: int, *, problems: Problems, name: str = "groups") -> NDArray[Any]:
     """Names of groups (n,) as texts; None, NaN and empty texts are None: a group of its own.
 
-    Examples
-    --------
     >>> as_groups([1, "a", None, float("nan")], 4, problems=Problems("here")).tolist()
     ['1', 'a', None, None]
     """
@@ -200,8 +196,6 @@ def group_cells(
 def n_groups(groups: Iterable[str | None]) -> int:
     """How many groups there are; an image without one is its own.
 
-    Examples
-    --------
     >>> n_groups(["a", "a", None, None])
     3
     """
@@ -212,8 +206,6 @@ def n_groups(groups: Iterable[str | None]) -> int:
 def group_codes(groups: Iterable[str | None]) -> NDArray[np.int64]:
     """Numbers for names of groups, in the order in which they come; without a name each its own.
 
-    Examples
-    --------
     >>> group_codes(["b", "a", None, "b", None]).tolist()
     [0, 1, 2, 0, 3]
     """

@@ -36,8 +36,6 @@ def pixel_digest(pixels: NDArray[Any]) -> bytes:
 
     Equal for equal pictures in different files.
 
-    Examples
-    --------
     >>> pixel_digest(np.zeros((2, 3, 1), np.uint8)).hex()[:8]
     '3b997598'
     """
@@ -88,8 +86,6 @@ def in_hex(digests: NDArray[np.uint8]) -> NDArray[Any]:
 def fingerprint(digests: NDArray[np.uint8]) -> str:
     r"""One hex string over a set of digests; the order does not matter, how often each occurs does.
 
-    Examples
-    --------
     >>> two = np.array([[1, 2], [0, 255]], np.uint8)
     >>> fingerprint(two) == fingerprint(two[::-1]) == hashlib.sha256(b"00ff\n0102").hexdigest()
     True

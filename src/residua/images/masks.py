@@ -149,8 +149,6 @@ def fits(found: tuple[int, int], size: tuple[int, int]) -> bool:
 
     Two pixels apart, or of the same proportions.
 
-    Examples
-    --------
     >>> fits((32, 33), (32, 32)), fits((16, 16), (32, 32)), fits((32, 64), (64, 32))
     (True, True, False)
     """

@@ -135,8 +135,6 @@ def told_beside(told: Any, own: Any, where: str) -> list[str]:
     Raises LabelError if both name the same labels and differ: one of them is wrong, or in another
     order.
 
-    Examples
-    --------
     >>> told_beside(np.array([0, 1]), ["good", "scratch"], "fit")
     ["labels are those that were told; the images' own are good, scratch"]
     """

@@ -37,8 +37,6 @@ def product_cells(listing: Listing, told: str, *, where: str = "load_images") ->
     Raises SourceError if there is no such column, or no image has a product. Raises InputError if a
     pattern is none, is too long, or takes too long.
 
-    Examples
-    --------
     >>> names = ["train/good/lens/1.png", "tile/2.png", "3.png"]
     >>> listing = Listing("folder", names, [], labels=["good", None, None])
     >>> product_cells(listing, "folder")
@@ -83,8 +81,6 @@ def product_cells(listing: Listing, told: str, *, where: str = "load_images") ->
 def is_of_path(told: str | None) -> bool:
     r"""Whether a rule reads the product off the path, or is one for all.
 
-    Examples
-    --------
     >>> [is_of_path(rule) for rule in ("folder", r"^(\w+)_", "=lens", "line", None)]
     [True, True, True, False, False]
     """
@@ -113,8 +109,6 @@ def with_products(
 def nearly_alike(names: Iterable[str]) -> list[str]:
     """What is to be told of names that differ in case, blanks or the form of a number alone.
 
-    Examples
-    --------
     >>> len(nearly_alike(["Lens", "lens", "1", "1.0", "2"]))
     2
     """
@@ -133,8 +127,6 @@ def nearly_alike(names: Iterable[str]) -> list[str]:
 def _doubts(cells: list[str | None]) -> list[str]:
     """What is to be told of the names of products: missing ones, and some that are nearly alike.
 
-    Examples
-    --------
     >>> _doubts(["Lens", "lens"])
     ['products Lens and lens are taken for two; write one name if they are one']
     >>> _doubts(["lens", None])

@@ -46,8 +46,6 @@ class Reading(Record):
     def largest(self, dtype: np.dtype[Any]) -> int:
         """The value of `dtype` that means 1.0.
 
-        Examples
-        --------
         >>> (
         ...     Reading(bits=12).largest(np.dtype(np.uint16)),
         ...     Reading(bits=12).largest(np.dtype(np.uint8)),
@@ -126,8 +124,6 @@ class ReadingTally:
 
         Raises SourceError if `told` is how a `model` takes images, and these lie on another scale.
 
-        Examples
-        --------
         >>> ReadingTally(n_wide=20, highest=4071).settle(Reading())[0].bits
         12
         >>> ReadingTally(n_wide=20, highest=40710).settle(Reading())[0].bits
@@ -188,8 +184,6 @@ def recognised_bits(highest: int, n_images: int) -> int:
 
     8, 10, 12 or 14 where they fill more than half of it, else 16.
 
-    Examples
-    --------
     >>> [recognised_bits(highest, 20) for highest in (255, 1023, 1500, 4095, 16383, 40000)]
     [8, 10, 16, 12, 14, 16]
     """
@@ -228,8 +222,6 @@ def on_ground(pixels: NDArray[Any], opacity: NDArray[Any], ground: Ground) -> ND
 
     Values are (..., h, w, c), `opacity` (..., h, w) in [0, 1].
 
-    Examples
-    --------
     >>> on_ground(np.full((1, 2, 1), 200, np.uint8), np.array([[1.0, 0.5]]), "white").ravel()
     array([200, 228], dtype=uint8)
     """
@@ -243,8 +235,6 @@ def ink_of(pixels: NDArray[Any], opacity: NDArray[Any]) -> dict[Ground, float] |
 
     None where nothing is.
 
-    Examples
-    --------
     >>> ink_of(np.zeros((1, 2, 1), np.uint8), np.array([[1.0, 0.0]]))
     {'black': 0.0, 'white': 1.0, 'grey': 0.5}
     """

@@ -40,8 +40,6 @@ class Region(Record):
     an image so small that none would. ``bits`` are the mask's rows, eight pixels a byte, compressed
     and in base 64.
 
-    Examples
-    --------
     >>> region = Region.of_mask(np.array([[0, 1], [0, 1]]))
     >>> region.mask(2, 4).astype(int)
     array([[0, 0, 1, 1],

@@ -41,8 +41,6 @@ def resize_weights(n_in: int, n_out: int, scale: float | None = None) -> csr_arr
     Sparse: a row holds the few weights under the filter, so memory follows the longer side and not
     the product of both. Raises ShapeError if a length is below 1.
 
-    Examples
-    --------
     >>> resize_weights(4, 2).toarray().round(3)
     array([[0.429, 0.429, 0.143, 0.   ],
            [0.   , 0.143, 0.429, 0.429]], dtype=float32)
@@ -65,8 +63,6 @@ def narrowest_seen(sizes: NDArray[Any], seen_size: tuple[int, int]) -> NDArray[n
     It is `NARROW` pixels wide once the image is seen at `seen_size`, or another of that area. What
     is narrower fades into its surroundings. Enlarging shows no more.
 
-    Examples
-    --------
     >>> narrowest_seen(np.array([[1024, 1024], [100, 100]]), (256, 256))
     array([12.,  3.])
     """
@@ -77,8 +73,6 @@ def narrowest_seen(sizes: NDArray[Any], seen_size: tuple[int, int]) -> NDArray[n
 def say_narrowest(sizes: NDArray[Any], seen_size: tuple[int, int]) -> str:
     """What may not be seen in images of these `sizes`, in a sentence.
 
-    Examples
-    --------
     >>> say_narrowest(np.array([[1024, 1024]]), (256, 256))
     'a defect narrower than about 12 px of the image is under 3 px wide there, and may vanish'
     """
@@ -105,8 +99,6 @@ def network_size(
     With `largest_side`, large images keep two fifths of their sides, up to the area of a square of
     that side.
 
-    Examples
-    --------
     >>> network_size(np.array([[500, 1000]]), default_side=128)
     (64, 128)
     >>> network_size(np.array([[2048, 2448]]), default_side=256, largest_side=448)
@@ -153,8 +145,6 @@ def resize(image: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     uint8 stays uint8 (rounded), float stays float32. Weights are never negative, so no value leaves
     the range it was in.
 
-    Examples
-    --------
     >>> resize(np.array([[0, 0, 255, 255]], np.uint8)[..., np.newaxis], (1, 2))[..., 0]
     array([[ 36, 219]], dtype=uint8)
     """
@@ -203,8 +193,6 @@ def fit_to(
 
     With `keep_aspect` both sides are scaled alike and the edge is repeated on the shorter one.
 
-    Examples
-    --------
     >>> fit_to(np.full((1, 2, 4, 1), 51, np.uint8), (2, 2))[0, :, :, 0].round(6)
     array([[0.2, 0.2],
            [0.2, 0.2]], dtype=float32)

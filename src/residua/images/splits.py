@@ -108,8 +108,6 @@ def make_splits(
 def drawn_parts(splits: Sequence[str] | NDArray[Any] | None) -> frozenset[str]:
     """The parts that `make_splits` draws, where the source names `splits` or (None) has none.
 
-    Examples
-    --------
     >>> sorted(drawn_parts(["train", "test"])), sorted(drawn_parts(None))
     (['calibration'], ['calibration', 'test', 'train'])
     """
@@ -122,8 +120,6 @@ def drawn_parts(splits: Sequence[str] | NDArray[Any] | None) -> frozenset[str]:
 def shares_of(calibration: float, test: float) -> dict[str, float]:
     """The share of each part that is not empty; `RangeError` where train would be.
 
-    Examples
-    --------
     >>> shares_of(0.25, 0)
     {'train': 0.75, 'calibration': 0.25}
     """

@@ -203,8 +203,6 @@ def is_url(source: str) -> bool:
 def is_inside(name: str) -> bool:
     """Whether a relative name stays below its root.
 
-    Examples
-    --------
     >>> [is_inside(name) for name in ("a/b.png", "../b.png", "/etc/passwd", "a/../../b")]
     [True, False, False, False]
     """

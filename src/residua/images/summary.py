@@ -54,8 +54,6 @@ def summarise(images: ImageSet, formats: Mapping[str, int]) -> dict[str, Any]:
 def groups_of(images: ImageSet) -> dict[str, Any] | None:
     """By what images are grouped, and how many groups there are, for a record; None without groups.
 
-    Examples
-    --------
     >>> from residua.images import ImageSet
     >>> groups_of(ImageSet.from_arrays(np.zeros((3, 8, 8), np.uint8), groups=["a", "a", "b"]))
     {'rule': 'an array', 'n_groups': 2}
@@ -100,8 +98,6 @@ def _size_summary(sizes: NDArray[np.int64]) -> dict[str, Any]:
 def brightness(image: NDArray[Any]) -> float:
     """Mean value of an image (h, w, c), uint8 or float in [0, 1], in [0, 1].
 
-    Examples
-    --------
     >>> brightness(np.full((2, 2, 1), 51, np.uint8))
     0.2
     """
@@ -114,8 +110,6 @@ def looks_of(images: ImageSet) -> dict[str, Any]:
 
     Only ``n`` for no images.
 
-    Examples
-    --------
     >>> from residua.images import ImageSet
     >>> looks_of(ImageSet.from_arrays(np.array([np.zeros((8, 9)), np.full((8, 9), 255)], np.uint8)))
     {'n': 2, 'height': [8, 8], 'width': [9, 9], 'brightness': [0.0, 1.0]}

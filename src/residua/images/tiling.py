@@ -51,8 +51,6 @@ class Tiling(Record):
     standardised: less the mean of its place, over the spread (one of each where places are alike).
     The image's score is that of its highest tile, or the mean of so many of the ``highest``.
 
-    Examples
-    --------
     >>> grid = Tiling(rows=1, columns=2, overlap=0.5, highest=2)
     >>> [(box.left, box.width) for box in grid.boxes(4, 6)]
     [(0, 4), (2, 4)]

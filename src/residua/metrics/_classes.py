@@ -38,8 +38,6 @@ def in_order(names: Iterable[Any]) -> list[Any]:
 
     2 comes before 10, as numbers and as text.
 
-    Examples
-    --------
     >>> in_order(["10", "2", "-1"]), in_order(["class 10", "class 2", "other"])
     (['-1', '2', '10'], ['class 2', 'class 10', 'other'])
     """

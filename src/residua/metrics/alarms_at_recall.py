@@ -133,8 +133,6 @@ def with_threshold_unknown(
 def missed_at(recall: float, n_anomalous: int) -> int:
     """How many anomalies may be missed where so many are to be caught.
 
-    Examples
-    --------
     >>> missed_at(0.9, 50), missed_at(0.9, 9)
     (5, 0)
     """

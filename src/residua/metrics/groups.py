@@ -35,8 +35,6 @@ _PSEUDO_GROUPS = 3
 class Groups:
     """The group of each image by number, ``codes`` (n_images,) from 0 to ``n_groups - 1``.
 
-    Examples
-    --------
     >>> groups = Groups.read(["a", "a", "b", None])
     >>> groups.codes.tolist(), groups.n_groups, groups.sizes.tolist()
     ([0, 0, 1, 2], 3, [2, 1, 1])
@@ -116,8 +114,6 @@ class Groups:
     def design_effect(self, influence: NDArray[np.float64]) -> float:
         """How many times the variance of independent images; from 1 to the size of the groups.
 
-        Examples
-        --------
         >>> twins = Groups.read([0, 0, 1, 1, 2, 2, 3, 3])
         >>> twins.design_effect(np.array([1.0, 1, -1, -1, 2, 2, -2, -2]))
         2.0
@@ -307,8 +303,6 @@ def names_of(groups: Any, read: Groups | None) -> NDArray[Any] | None:
 def caveat_of(n_groups: int, what: str = "groups") -> str | None:
     """What an interval from so few groups has to say; None from `FEWEST_GROUPS` on.
 
-    Examples
-    --------
     >>> caveat_of(3)
     'No interval: 3 groups show too little of how groups differ; it takes 5, and better 10.'
     >>> caveat_of(7)

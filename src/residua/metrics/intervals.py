@@ -189,8 +189,6 @@ def f1_interval(
 
     It is that of the share J of hits among all that are true or predicted; see `f1_of_share`.
 
-    Examples
-    --------
     >>> f1_interval(1, 3).value
     0.6666666666666666
     """

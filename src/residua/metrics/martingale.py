@@ -31,8 +31,6 @@ def bets_on(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
     that have moved by half a deviation and by one and a half, and one is on a few values that are
     beyond most others.
 
-    Examples
-    --------
     >>> bets_on(np.array(0.04)).round(2).tolist()
     [2.12, 4.49, 3.25, 0.37, 0.02, 0.75, 1.77]
     """
@@ -62,8 +60,6 @@ class ConformalMartingale:
     other reference values are counted before the first value of the stream. ``capital`` is what the
     bets hold by now, and ``origins`` since which value each has been growing.
 
-    Examples
-    --------
     >>> rng = np.random.default_rng(0)
     >>> test = ConformalMartingale.of(rng.normal(size=200))
     >>> found = [test.add(value, rng.random()) for value in rng.normal(size=1000)]

@@ -48,8 +48,6 @@ def metric_words(name: str) -> ReportedMetric:
 def metric_inside(name: str) -> str:
     """A metric's name inside a sentence: small letters, but for abbreviations.
 
-    Examples
-    --------
     >>> metric_inside("balanced_accuracy"), metric_inside("roc_auc")
     ('balanced accuracy', 'ROC AUC')
     """
@@ -60,8 +58,6 @@ def metric_inside(name: str) -> str:
 def difference_words(name: str, difference: Estimate) -> str:
     """A paired difference of a metric, with its signs: ``+0.150 [+0.069, +0.235]``.
 
-    Examples
-    --------
     >>> difference_words("roc_auc", Estimate(value=0.15, low=0.069, high=0.235))
     '+0.150 [+0.069, +0.235]'
     >>> difference_words("mse", Estimate(value=-0.00123))
@@ -81,8 +77,6 @@ def difference_words(name: str, difference: Estimate) -> str:
 def spelled(name: str) -> str:
     """A key as a person would write it.
 
-    Examples
-    --------
     >>> spelled("train_loss")
     'Train loss'
     """
@@ -97,8 +91,6 @@ def _spelled(name: str) -> str:
 def baseline_title(name: str) -> str:
     """A baseline's name as people say it.
 
-    Examples
-    --------
     >>> baseline_title("pca_32")
     'PCA with 32 numbers'
     """

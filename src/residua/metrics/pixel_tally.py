@@ -146,8 +146,6 @@ class PixelTally:
         ``first_row`` is the number of the image that `other` calls 0. Merged in the order of the
         images, the result is that of one tally, bit for bit, unless `other` had to count by value.
 
-        Examples
-        --------
         >>> first, second = PixelTally(), PixelTally()
         >>> first.add(None, np.array([[0.1, 0.2]]))
         >>> second.add(np.array([[True, False]]), np.array([[0.3, 0.1]]))

@@ -155,8 +155,6 @@ def _widened(
 def precision_at_area(area: float, prevalence: float) -> float:
     """Average precision of two normal score distributions of equal spread.
 
-    Examples
-    --------
     >>> round(precision_at_area(0.5, 0.2), 3), round(precision_at_area(0.9, 0.2), 3)
     (0.2, 0.736)
     """

@@ -204,8 +204,6 @@ class ScoreSketch:
 
         ``recall``, ``false_alarm_rate`` and ``precision``.
 
-        Examples
-        --------
         >>> sketch = ScoreSketch()
         >>> sketch.update([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
         >>> sketch.rates_bounds(0.35)["recall"]

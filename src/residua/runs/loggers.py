@@ -284,8 +284,6 @@ def find_logger(name: Any) -> LoggerKind:
 def _name(name: str) -> str:
     """A name that every logger takes: MLflow refuses brackets.
 
-    Examples
-    --------
     >>> _name("test/recall[scratch]_low")
     'test/recall.scratch_low'
     """

@@ -13,8 +13,6 @@ def describe_machine() -> dict[str, Any]:
     """Processor, cores this process may use, memory, torch, its threads, and how busy the machine
     is (load of one minute).
 
-    Examples
-    --------
     >>> sorted(describe_machine())
     ['cores', 'cpu', 'gpu', 'load', 'memory_gb', 'platform', 'python', 'threads', 'torch']
     """

@@ -36,8 +36,6 @@ def report_run(
 def run_names(folders: Sequence[Path]) -> list[str]:
     """The runs' folder names, with as much of the path before them as it takes to tell them apart.
 
-    Examples
-    --------
     >>> (
     ...     run_names([Path("runs/a"), Path("runs/b")]),
     ...     run_names([Path("/x/one/run"), Path("/x/two/run")]),

@@ -204,8 +204,6 @@ class Server:
 def is_loopback(host: str) -> bool:
     """Whether only this machine reaches `host`.
 
-    Examples
-    --------
     >>> [is_loopback(host) for host in ("127.0.0.1", "localhost", "::1", "0.0.0.0", "10.0.0.7")]
     [True, True, True, False, False]
     """

@@ -29,8 +29,6 @@ def highest_rate(n_faults: Any, n: Any, confidence: float) -> NDArray[np.float64
 
     Arrays of any one shape, and numbers that are not whole.
 
-    Examples
-    --------
     >>> highest_rate([0, 299], 299, 0.95).round(4).tolist()
     [0.01, 1.0]
     """
@@ -57,8 +55,6 @@ def chance_of_mean(shares: NDArray[np.float64], rate: float) -> float:
     It is the probability that ``sum(E_i (share_i - rate)) + E_0 (1 - rate) > 0`` with independent
     exponential E, by inversion of the characteristic function (Gil-Pelaez, 1951).
 
-    Examples
-    --------
     >>> one_of_100 = np.eye(1, 100)[0]
     >>> round(chance_of_mean(one_of_100, 0.05), 9), round(chance_of_at_most(1, 100, 0.05), 9)
     (0.037081209, 0.037081209)
@@ -89,8 +85,6 @@ def allowed_faults(n: int, rate: float, confidence: float) -> int | None:
     This is the one-sided Clopper-Pearson bound read backwards, and the order statistic that bounds
     a quantile: Wilks, *Annals of Mathematical Statistics* 12 (1941) 91.
 
-    Examples
-    --------
     >>> (
     ...     allowed_faults(299, 0.01, 0.95),
     ...     allowed_faults(298, 0.01, 0.95),
@@ -107,8 +101,6 @@ def allowed_faults(n: int, rate: float, confidence: float) -> int | None:
 def images_needed(rate: float, confidence: float, n_faults: int = 0) -> int:
     """The fewest images that show a rate of at most `rate` when `n_faults` of them go wrong.
 
-    Examples
-    --------
     >>> [images_needed(0.01, 0.95, n_faults) for n_faults in (0, 1, 2)]
     [299, 473, 628]
     """

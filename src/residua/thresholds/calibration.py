@@ -123,8 +123,6 @@ def midway(lower: float, upper: float) -> float:
     the two; between neighbouring floats there is none strictly inside, and `lower` itself is it.
     Scores in float64 that are equal in float32 can only be separated in float64.
 
-    Examples
-    --------
     >>> midway(1.0, 2.0)
     1.5
     >>> lower = np.float32(0.1)
@@ -180,8 +178,6 @@ def below_all(scores: Scores) -> float:
 def percent(share: float) -> str:
     """A share as people write it.
 
-    Examples
-    --------
     >>> percent(0.01), percent(0.955), percent(0.0004)
     ('1%', '95.5%', '0.04%')
     """

@@ -64,8 +64,6 @@ def choose_again(
 
     A `confidence` of None is that of the point's rates; `prevalence` is the one that was stated.
 
-    Examples
-    --------
     >>> scores = np.arange(1, 21) / 100
     >>> point = choose_threshold("quantile:0.9", scores)
     >>> choose_again(point, scores).threshold == point.threshold

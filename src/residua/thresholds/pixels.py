@@ -53,8 +53,6 @@ def pixel_threshold_of(peaks: Any, *, share: float = 0.05) -> float | None:
 class MapPeaks:
     """The highest error of each map, gathered while images are scored.
 
-    Examples
-    --------
     >>> peaks = MapPeaks(2)
     >>> peaks(0, np.array([[0.1, 0.3]]))
     >>> peaks.of.tolist()

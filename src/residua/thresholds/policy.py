@@ -118,8 +118,6 @@ def plain(value: float) -> str:
 def none_or(n: int) -> str:
     """How many images go wrong, in a sentence.
 
-    Examples
-    --------
     >>> none_or(0), none_or(2)
     ('none', '2')
     """
@@ -129,8 +127,6 @@ def none_or(n: int) -> str:
 def up_to(n: int) -> str:
     """How many images may go wrong, in a sentence.
 
-    Examples
-    --------
     >>> up_to(0), up_to(2)
     ('none', 'up to 2')
     """

@@ -15,8 +15,6 @@ from residua.thresholds.shown import Side, hidden_words, with_hidden
 def strictest_quantile(n: int) -> str:
     """The strictest quantile, in whole percent, that `n` normal images or groups have.
 
-    Examples
-    --------
     >>> strictest_quantile(12), strictest_quantile(19)
     ('quantile:0.92', 'quantile:0.95')
     """

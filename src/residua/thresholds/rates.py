@@ -114,8 +114,6 @@ def precision_at(
 ) -> Estimate:
     """Precision where a share `prevalence` of the images is anomalous.
 
-    Examples
-    --------
     >>> precision_at(0.5, Estimate(value=0.8), Estimate(value=0.2), confidence=0.95).value
     0.8
     """

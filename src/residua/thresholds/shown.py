@@ -174,8 +174,6 @@ def with_hidden(rate: float, contamination: float) -> float:
 
     `contamination` is the share of anomalies hidden among them, all of which lie above.
 
-    Examples
-    --------
     >>> round(with_hidden(0.01, 0.02), 4)
     0.0298
     """

@@ -205,8 +205,6 @@ def is_history(names: Iterable[str]) -> bool:
     """Whether columns of these names are losses of epochs. A column called ``loss`` alone may hold
     one loss per image.
 
-    Examples
-    --------
     >>> is_history(["epoch", "loss", "val_loss"]), is_history(["id", "loss"])
     (True, False)
     """

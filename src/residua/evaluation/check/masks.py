@@ -41,8 +41,6 @@ def measure_masks(sets: Sequence[ImageSet]) -> MaskMeasures | None:
 
     Up to 100 masks of defective and of normal images are looked at.
 
-    Examples
-    --------
     >>> images = np.full((6, 32, 32), 90, np.uint8)
     >>> masks = [np.zeros((32, 32), bool) for _ in images]
     >>> labelled = ImageSet.from_arrays(

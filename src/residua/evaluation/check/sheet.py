@@ -15,8 +15,6 @@ def contact_sheet(figure: Figure) -> Image.Image:
     """Draw every group of `figure` as a row: its caption, its pictures, and their captions below
     them.
 
-    Examples
-    --------
     >>> from residua.findings.figures import Picture
     >>> pair = [Picture.of(np.zeros((8, 8)), "a"), Picture.of(np.ones((8, 8)), "b")]
     >>> contact_sheet(Figure.of([pair])).size

@@ -147,8 +147,6 @@ def detector_size(sizes: NDArray[Any], longer_side: int | None = None) -> tuple[
     """(height, width) that `fit` gives a detector's network for images of these sizes; of its
     candidates that with the larger images. `longer_side` is that of ``--size``.
 
-    Examples
-    --------
     >>> detector_size(np.array([[600, 600]])), detector_size(np.array([[28, 28]]))
     ((256, 256), (28, 28))
     """

@@ -44,8 +44,6 @@ def image_statistics(
     them (a logarithm, near 0 where none is; of images of 24 pixels and more); highest the largest
     value; range the largest less the smallest, of the channel where that is most.
 
-    Examples
-    --------
     >>> found = image_statistics(ImageSet.from_arrays(np.full((2, 8, 8), 51, np.uint8)))
     >>> (
     ...     found["brightness"].round(3).tolist(),
@@ -83,8 +81,6 @@ def neighbour_votes(
     """The share of each label among the ten images that look most alike, (n, n_classes), at 16
     pixels a side; never the image itself, nor one of its group.
 
-    Examples
-    --------
     >>> dark, light = np.zeros((8, 8, 1), np.uint8), np.full((8, 8, 1), 200, np.uint8)
     >>> votes = neighbour_votes([dark, dark, light, light] * 6, np.array([0, 0, 1, 1] * 6), 2)
     >>> votes[0].tolist(), votes[2].tolist()
@@ -112,8 +108,6 @@ def look_of(image: NDArray[np.generic]) -> tuple[float, float, float]:
     """Brightness, contrast and sharpness of an image (h, w, c), uint8 or float in [0, 1]; see
     `image_statistics`.
 
-    Examples
-    --------
     >>> [round(one, 3) for one in look_of(np.full((8, 8, 1), 51, np.uint8))]
     [0.2, 0.0, 0.0]
     """

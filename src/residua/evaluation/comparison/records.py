@@ -86,8 +86,6 @@ def pair_sentence(
     """One pair: ``joint beats plain by 0.4 points of accuracy [0.1, 0.7]``, or that no difference
     can be shown.
 
-    Examples
-    --------
     >>> difference = Estimate(value=-0.004, low=-0.007, high=-0.001)
     >>> pair_sentence("accuracy", ("plain", "joint"), difference, "joint", higher_is_better=True)
     'joint beats plain by 0.4 points of accuracy [0.1, 0.7]'

@@ -43,8 +43,6 @@ class Criterion(Record):
     def words(self) -> str:
         """The criterion as people read it.
 
-        Examples
-        --------
         >>> Criterion(metric="recall", at_least=0.9, bound="low").words
         'Recall at least 0.9, by the low end of its interval'
         """
@@ -81,8 +79,6 @@ class Criterion(Record):
         """How many images it takes at least to meet it, with no error among them; None where the
         metric is no rate of images, or no number is enough.
 
-        Examples
-        --------
         >>> Criterion(metric="recall", at_least=0.9, bound="low").images_needed()
         35
         """

@@ -83,8 +83,6 @@ def text_hash(text: str) -> str:
 def packed_digests(hashes: Iterable[str]) -> str:
     """Pixel hashes in hex, packed in their order.
 
-    Examples
-    --------
     >>> unpacked_digests(packed_digests(["00" * 16, "ff" * 16]))[1] == bytes([255] * 16)
     True
     """

@@ -19,8 +19,6 @@ _ESTIMATE = ("value", "low", "high", "confidence", "n", "n_groups", "n_effective
 def frame_of(record: Any, what: str | None = None) -> Any:
     """The table `what` of a record as a ``DataFrame``; the first one that it has where None.
 
-    Examples
-    --------
     >>> record = Evaluation(
     ...     job="detect", n_images=9, split="test", metrics={"roc_auc": Estimate(value=0.75, n=9)}
     ... )

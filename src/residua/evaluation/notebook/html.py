@@ -40,8 +40,6 @@ _SIDE = 96
 def html_of(thing: Any) -> str:
     """`thing` as HTML that brings its style and changes nothing around it.
 
-    Examples
-    --------
     >>> html_of(Estimate(value=0.5))[:21]
     '<div class="residua">'
     """

@@ -19,8 +19,6 @@ _VARIABLES = re.compile(r":root \{([^}]*)\}")
 def style() -> str:
     """The style sheet; every rule holds within ``.residua`` alone.
 
-    Examples
-    --------
     >>> all(f".{ROOT}" in selector for selector, _ in _RULE.findall(style()))
     True
     """
@@ -48,8 +46,6 @@ def scoped(css: str) -> str:
 
     The class stands twice, so that a notebook's own rules for tables do not win.
 
-    Examples
-    --------
     >>> scoped(":root { margin: 0; } th, td { color: red; }")
     '.residua.residua { margin: 0; } .residua.residua th, \
 .residua.residua td { color: red; }'

@@ -58,8 +58,6 @@ def header(rows: Sequence[KindRow]) -> tuple[str, ...]:
 def kind_rows(evaluation: Evaluation, evidence: Evidence | None = None) -> list[KindRow]:
     """The kinds of a detector's record, the least caught first; none where all are of one kind.
 
-    Examples
-    --------
     >>> metrics = {
     ...     "recall[dent]": Estimate(value=0.75, n=8),
     ...     "recall[crack]": Estimate(value=0.5, n=4),

@@ -116,8 +116,6 @@ class ClassCounts:
 def class_counts(names: list[str], counts: NDArray[np.int64]) -> list[ClassCounts]:
     """The four counts of each class, in the order of `names`.
 
-    Examples
-    --------
     >>> class_counts(["cat", "dog"], np.array([[3, 1], [0, 4]]))[0]
     ClassCounts(name='cat', tp=3, fp=0, fn=1, tn=4)
     """

@@ -38,8 +38,6 @@ def element(tag: str, *children: Child, **attributes: str | int | float | bool |
     """One element; ``class_`` means ``class``, ``data_key`` means ``data-key``, True is a bare
     attribute, None and False none.
 
-    Examples
-    --------
     >>> print(element("p", "a < b", element("br"), class_="note", hidden=True))
     <p class="note" hidden>a &lt; b<br></p>
     """

@@ -19,8 +19,6 @@ def scale_of(name: str, estimates: Sequence[Estimate]) -> tuple[float, float]:
     """Where a bar begins and ends: 0 to 1 for shares (closer in when all is near the top), else 0
     to a little above the largest.
 
-    Examples
-    --------
     >>> scale_of("roc_auc", [Estimate(value=0.93, low=0.91, high=0.95)])
     (0.9, 1.0)
     >>> scale_of("mse", [Estimate(value=0.004), Estimate(value=0.01)])

@@ -18,8 +18,6 @@ def decision(evaluation: Evaluation) -> str:
     Without any label, how many are flagged. Empty where there is no threshold, or where labels of
     one kind are missing.
 
-    Examples
-    --------
     >>> from residua.records import Estimate
     >>> metrics = {
     ...     "recall": Estimate(value=0.0, n=52),
@@ -67,8 +65,6 @@ def first_sentences(evaluation: Evaluation) -> list[str]:
     """The decision, and the ranking where there is any; of a model without labels the decision
     alone.
 
-    Examples
-    --------
     >>> first_sentences(Evaluation(job="detect", n_images=0, split="test"))
     ['No metric of this job could be measured on these images; the findings say why.']
     """
@@ -90,8 +86,6 @@ def next_step(evaluation: Evaluation) -> tuple[str, Finding] | None:
     """What to do first: the advice of the most serious finding, with that finding. Notes count only
     where the model is not usable.
 
-    Examples
-    --------
     >>> told = Finding(
     ...     code="drift", severity="error", meaning="New images differ.", what_to_do="Look at them."
     ... )

@@ -156,8 +156,6 @@ def page(
 def script_json(value: Any) -> str:
     r"""Strict JSON that cannot end or open a tag where it stands inside ``<script>``.
 
-    Examples
-    --------
     >>> print(script_json({"path": "</script><b>"}))
     {"path":"\u003c/script\u003e\u003cb\u003e"}
     """

@@ -208,8 +208,6 @@ def _coded(labels: NDArray[Any], names: dict[str, int]) -> list[int]:
 def shared_folder(paths: list[str]) -> str:
     """The folder that all of `paths` begin with, slash included; empty if there is none.
 
-    Examples
-    --------
     >>> shared_folder(["parts/test/a.png", "parts/test/b/c.png"])
     'parts/test/'
     """

@@ -17,8 +17,6 @@ HEADER = ("Normal", "Anomalous", "Threshold", "Recall", "False alarms", "ROC AUC
 def product_rows(evaluation: Evaluation) -> list[tuple[str, list[str]]]:
     """Each product with its cells, the least caught first; none where there are no products.
 
-    Examples
-    --------
     >>> each = {"lens": {"threshold": 0.5, "borrows": True, "n_normal": 9, "n_anomalous": 0}}
     >>> told = {PRODUCTS: {"each": each}}
     >>> product_rows(Evaluation(job="detect", n_images=9, split="test", provenance=told))

@@ -25,8 +25,6 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
     """The public object: plain dicts, lists, strings and finite numbers; what is infinite or
     undefined is None.
 
-    Examples
-    --------
     >>> from residua.records import Estimate
     >>> record = Evaluation(
     ...     job="detect", n_images=3, split="test", metrics={"roc_auc": Estimate(value=0.5, n=3)}

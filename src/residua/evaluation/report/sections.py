@@ -79,8 +79,6 @@ def top_facts(evaluation: Evaluation) -> Html:
 def judged_words(evaluation: Evaluation) -> str:
     """What was judged, and when.
 
-    Examples
-    --------
     >>> told = {"judged_on": "week-48/", "date": "2026-11-30 13:14 UTC+0100"}
     >>> judged_words(Evaluation(job="detect", n_images=9, split="all", provenance=told))
     'all of week-48/ on 2026-11-30 13:14 UTC+0100'

@@ -23,8 +23,6 @@ _MOST_NAMED = 5
 def shift_sentences(evaluation: Evaluation, evidence: Evidence) -> list[str]:
     """The sentences; none where the job is another, or some image has a label.
 
-    Examples
-    --------
     >>> arrays = Evidence(paths=np.array(["a.png", "b.png"]), scores=np.array([0.1, 0.9]))
     >>> point = OperatingPoint(threshold=0.5, policy="fixed:0.5", how="by hand")
     >>> record = Evaluation(job="detect", n_images=2, split="all", operating_point=point)

@@ -54,8 +54,6 @@ SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note", "ok")
 def label(name: str, evaluation: Evaluation) -> str:
     """What a metric is called in this evaluation: with two classes ``F1 of bad``, the positive one.
 
-    Examples
-    --------
     >>> record = Evaluation(
     ...     job="classify", n_images=9, split="test", provenance={"positive_class": "bad"}
     ... )
@@ -85,8 +83,6 @@ def number(value: float | None, kind: Kind = "plain") -> str:
     """A number as a reader wants it: shares with three decimals, errors with three digits that mean
     something.
 
-    Examples
-    --------
     >>> (
     ...     number(0.9123, "share"),
     ...     number(0.00051234, "error"),
@@ -111,8 +107,6 @@ def number(value: float | None, kind: Kind = "plain") -> str:
 def significant(value: float, digits: int = 3) -> str:
     """`value` with `digits` significant digits, without an exponent where that stays readable.
 
-    Examples
-    --------
     >>> significant(0.0000012345), significant(1234567.0), significant(0.5)
     ('1.23e-06', '1,234,567', '0.5')
     """
@@ -156,8 +150,6 @@ def headline_names(evaluation: Evaluation) -> list[str]:
 def standing_words(standing: Standing | None) -> str:
     """What a baseline is beside the model: ``better``, ``worse``, ``no difference shown``.
 
-    Examples
-    --------
     >>> standing_words(None)
     'not compared in pairs'
     """
@@ -184,8 +176,6 @@ def baselines_in(evaluation: Evaluation, name: str) -> dict[str, Estimate]:
     """What each baseline reaches in a metric, the strongest first; the area of those that separate
     backwards with their scores turned around.
 
-    Examples
-    --------
     >>> area = Estimate(value=0.75)
     >>> paired = Standing(metric="roc_auc", difference=area, baseline="better", is_backwards=True)
     >>> record = Evaluation(
@@ -281,8 +271,6 @@ def images(n: int, split: str = "") -> str:
 def judged_images(evaluation: Evaluation) -> str:
     """``84 test images of 31 groups``: what was judged, and what it was sampled in.
 
-    Examples
-    --------
     >>> metrics = {"roc_auc": Estimate(value=0.9, n=84, n_groups=31)}
     >>> judged_images(Evaluation(job="detect", n_images=84, split="test", metrics=metrics))
     '84 test images of 31 groups'
@@ -294,8 +282,6 @@ def judged_images(evaluation: Evaluation) -> str:
 def worth(estimate: Estimate) -> str:
     """What the images behind a number of groups are worth; empty without groups.
 
-    Examples
-    --------
     >>> worth(Estimate(value=0.9, n=84, n_groups=31, n_effective=41.2)), worth(Estimate(value=0.9))
     ('of 31 groups, worth 41 independent images', '')
     """
@@ -312,8 +298,6 @@ def worth(estimate: Estimate) -> str:
 def worth_words(evaluation: Evaluation) -> str | None:
     """What *worth* means, where images came in groups; None where they did not.
 
-    Examples
-    --------
     >>> worth_words(Evaluation(job="detect", n_images=84, split="test")) is None
     True
     """
@@ -329,8 +313,6 @@ def caveats(evaluation: Evaluation) -> list[tuple[str, str]]:
     """Why intervals of metrics may not hold, or why there are none, each reason once with the
     metrics that it is about.
 
-    Examples
-    --------
     >>> few = Estimate(value=0.9, caveat="From 7 groups only.")
     >>> record = Evaluation(
     ...     job="detect", n_images=9, split="test", metrics={"roc_auc": few, "recall": few}
@@ -365,8 +347,6 @@ def operating_sentence(point: OperatingPoint) -> str:
 def outcome_sentence(counts: dict[str, Any]) -> str:
     """What a threshold does with the judged images, in counts.
 
-    Examples
-    --------
     >>> outcome_sentence({"tp": 55, "fn": 5, "fp": 1, "tn": 99})
     'Of 60 anomalous images, 55 are caught and 5 missed. Of 100 normal images, 1 is a false alarm.'
     """

@@ -309,8 +309,6 @@ def _described(drawing: dict[str, Any] | None) -> str:
 def alike(one: Any, two: Any) -> bool:
     """Whether two values of JSON are the same, numbers up to rounding (a billionth of the larger).
 
-    Examples
-    --------
     >>> alike({"a": [1.0, None]}, {"a": (1.0 + 1e-12, None)}), alike(0.912, 0.913), alike(None, 0)
     (True, False, False)
     """

@@ -28,8 +28,6 @@ def verify_report(path: str | Path) -> Verification:
     figure on the page with what residua writes for that record. Raises SourceError if the file is
     no report of residua, too large, or its data is damaged.
 
-    Examples
-    --------
     >>> import tempfile, numpy as np
     >>> from residua import evaluate_detection, write_html
     >>> labels, scores = np.array([False, False, True]), np.array([0.1, 0.4, 0.3])

@@ -27,8 +27,6 @@ class Cells:
     ``order`` are the rows of the points, those of one cell together; queries in that order,
     ``block`` at a time, are quickest.
 
-    Examples
-    --------
     >>> cells = Cells(np.arange(10, dtype=np.float32)[:, np.newaxis])
     >>> rows, distances = cells.nearest(np.array([[4.2]], np.float32), k=2)
     >>> rows.tolist(), distances.astype(float).round(1).tolist()

@@ -108,8 +108,6 @@ def exact_leaks(seen_hashes: NDArray[Any], hashes: NDArray[Any], paths: NDArray[
 
     Images with exactly the pixels of a seen one, whose name is not known any more.
 
-    Examples
-    --------
     >>> exact_leaks(
     ...     np.array(["a1", "b2"], object),
     ...     np.array(["b2", "c3"], object),

@@ -52,8 +52,6 @@ class Item(NamedTuple):
 def item_of(value: Any, where: str) -> Item:
     """The parts of an item: a mapping by its keys, a pair by its order, else an image alone.
 
-    Examples
-    --------
     >>> item_of({"img": "a.png", "target": 3}, "item 0")
     Item(image='a.png', label=3, mask=None)
     """
@@ -89,8 +87,6 @@ def item_of(value: Any, where: str) -> Item:
 def mask_of(mask: Any) -> NDArray[np.bool_]:
     """A mask as (height, width): what is not zero is defective; an axis of one channel is dropped.
 
-    Examples
-    --------
     >>> mask_of(np.array([[[0, 255]]])).tolist()
     [[False, True]]
     """
@@ -264,8 +260,6 @@ def eight_bits(array: NDArray[np.float32]) -> NDArray[Any]:
 
     So they are the images of their files again, by hash too, in a quarter of the memory.
 
-    Examples
-    --------
     >>> eight_bits(np.arange(3, dtype=np.float32) / np.float32(255)).tolist()
     [0, 1, 2]
     """

@@ -76,8 +76,6 @@ class FolderOfMasks(NamedTuple):
 def folder_of_masks(folder: str) -> FolderOfMasks | None:
     """Whether a relative folder has the name of masks anywhere on the way.
 
-    Examples
-    --------
     >>> folder_of_masks("Data/Masks/Anomaly").rests, folder_of_masks("good/line 2")
     ((('data', 'anomaly'),), None)
     """
@@ -110,8 +108,6 @@ def stem_of(name: str) -> str:
 def stem_of_image(stem: str) -> str | None:
     """The image's stem where a mask's has a word more.
 
-    Examples
-    --------
     >>> [
     ...     stem_of_image(stem)
     ...     for stem in ("0576_label", "10000_gt", "mask-7", "000_mask_2", "labels")
@@ -125,8 +121,6 @@ def stem_of_image(stem: str) -> str | None:
 def shorter_stems(stem: str) -> list[tuple[str, str]]:
     """The stem without its last and without its first word, each with the file's pattern.
 
-    Examples
-    --------
     >>> shorter_stems("m_014"), shorter_stems("014")
     ([('m', 'NAME_014'), ('014', 'm_NAME')], [])
     """

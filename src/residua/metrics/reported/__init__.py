@@ -44,8 +44,6 @@ _MOST_CLASSES = 30
 def estimates_of(sample: Sample) -> dict[str, Estimate]:
     """Every metric that can be computed from `sample`.
 
-    Examples
-    --------
     >>> import numpy as np
     >>> sample = ScoredImages(is_anomalous=np.array([False, True]), scores=np.array([0.1, 0.9]))
     >>> {name: one.value for name, one in estimates_of(sample).items() if one.value}
@@ -70,8 +68,6 @@ def estimates_per_class(
 def estimates_per_kind(sample: ScoredImages) -> dict[str, Estimate]:
     """``recall[KIND]`` and so on of up to 30 kinds of anomalies; what is not defined is left out.
 
-    Examples
-    --------
     >>> import numpy as np
     >>> sample = ScoredImages(
     ...     is_anomalous=np.array([False, True, True]),

@@ -128,8 +128,6 @@ class ScoringTask:
 
         One that is named as a column of residua's is told apart.
 
-        Examples
-        --------
         >>> ScoringTask(1, None, Options()).with_own(["camera", "Score"]).own
         (('camera', 'camera'), ('Score', 'Score (source)'))
         """

@@ -31,8 +31,6 @@ class EarlierScores:
 
     ``numbers`` are float32, (n_images, n_columns); ``flagged`` says which lie above the threshold.
 
-    Examples
-    --------
     >>> two = bytes([2]) * 16, bytes([1]) * 16
     >>> scores = np.array([[0.2], [0.1]])
     >>> earlier = EarlierScores.of_rows(b"".join(two), scores, np.array([True, False]))

@@ -41,8 +41,6 @@ class PartLookup:
     def find(self, paths: Iterable[str], n: int) -> NDArray[Any]:
         """The part of each of `n` paths, None where it was not recorded; object array.
 
-        Examples
-        --------
         >>> lookup = PartLookup.of(["a.png", "b.png"], np.array(["train", "test"], object))
         >>> lookup.find(["b.png", "c.png"], 2).tolist()
         ['test', None]

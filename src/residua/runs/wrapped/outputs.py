@@ -35,8 +35,6 @@ def several(output: Any) -> list[NDArray[Any]]:
     """All arrays of an output, in order: an array, a list or tuple of them, or a mapping; nested as
     well.
 
-    Examples
-    --------
     >>> [
     ...     one.shape
     ...     for one in several({"x_hat": np.zeros((1, 4)), "codes": (np.zeros(2), np.zeros(3))})
@@ -102,8 +100,6 @@ def are_probabilities(rows: NDArray[Any]) -> bool:
     """Whether the rows of a matrix are probabilities of two or more classes: none below 0, each
     row's sum 1.
 
-    Examples
-    --------
     >>> (
     ...     are_probabilities(np.array([[0.2, 0.8]])),
     ...     are_probabilities(np.array([[-1.0, 2.0]])),

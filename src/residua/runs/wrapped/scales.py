@@ -48,8 +48,6 @@ class Scale(BaseModel):
     def words(self) -> str:
         """As people tell it: ``unit (0-1)``.
 
-        Examples
-        --------
         >>> SCALES["symmetric"].words
         'symmetric (-1..1)'
         """
@@ -86,8 +84,6 @@ def read_scale(told: Any, *, option: str, channels: int | None, problems: Proble
     """The scale that was told by its name, or by mean and deviation: a mapping or a pair. None with
     a problem noted.
 
-    Examples
-    --------
     >>> read_scale("0-255", option="inputs", channels=1, problems=Problems("wrap")).name
     'bytes'
     >>> read_scale((0.5, 0.5), option="inputs", channels=1, problems=Problems("wrap")).range

@@ -48,8 +48,6 @@ def narrowest(
     """The fewest numbers that are alive at once on the way from `start` to `end`; None where no way
     leads there.
 
-    Examples
-    --------
     >>> steps = [Step("encode", ("x",), ("z",)), Step("decode", ("z",), ("y",))]
     >>> narrowest(steps, "x", "y", {"x": 64, "z": 8, "y": 64})
     8

@@ -28,8 +28,6 @@ be read."""
 def look_of(pixels: NDArray[Any]) -> NDArray[np.float32]:
     """A small grey picture of an image, (256,), whatever its light and contrast.
 
-    Examples
-    --------
     >>> bright = np.arange(256, dtype=np.uint8).reshape(16, 16, 1)
     >>> bool(np.allclose(look_of(bright), look_of(bright // 2), atol=0.01))
     True
@@ -45,8 +43,6 @@ def look_of(pixels: NDArray[Any]) -> NDArray[np.float32]:
 def farthest_first(looks: NDArray[np.float32]) -> list[int]:
     """The rows of `looks` (n, d), from the first on each the one that is farthest from all before.
 
-    Examples
-    --------
     >>> farthest_first(np.array([[0.0], [0.1], [5.0], [2.0]], np.float32))
     [0, 2, 3, 1]
     """

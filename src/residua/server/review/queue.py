@@ -53,8 +53,6 @@ def draw_key(path: str) -> int:
     It depends on the path alone, so that the draw goes on where it stopped, and takes in new images
     as if they had been there from the start.
 
-    Examples
-    --------
     >>> draw_key("a.png") == draw_key("a.png"), draw_key("a.png") == draw_key("b.png")
     (True, False)
     """
@@ -78,8 +76,6 @@ def order_images(
     ``1 / share`` images one is drawn by its key, in turn from those that are `flagged` and those
     that are not.
 
-    Examples
-    --------
     >>> scores = np.array([0.1, 0.9, 0.7, 0.4], np.float32)
     >>> order_images(scores, scores > 0.5, np.arange(4, dtype=np.uint64), share=0).rows
     [1, 2, 3, 0]

@@ -31,8 +31,6 @@ def defect_rate(drawn: Sequence[str | None], *, flagged: bool, n_images: int) ->
     `drawn` says of each image that was drawn and answered whether it is good, a defect or open
     (None). Where these are all images, the rate is exact.
 
-    Examples
-    --------
     >>> defect_rate(["defect"] * 15 + ["good"] * 5, flagged=True, n_images=90).words
     'Of 90 flagged images 20 were drawn: 15 are defects, 75% [51%, 91%].'
     """

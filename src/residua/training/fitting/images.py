@@ -344,8 +344,6 @@ def plan_again(
 def say_dropped(paths: NDArray[np.object_], n_images: int, *, most: int = 5) -> str:
     """What was dropped, in a sentence that names the first few.
 
-    Examples
-    --------
     >>> say_dropped(np.array(["a.png", "b.png"], dtype=object), 20)
     'trim: the 2 of 20 images that scored worst were dropped, and training began again: a.png,
     b.png'

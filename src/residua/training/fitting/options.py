@@ -247,8 +247,6 @@ def make_options(job: Job, **given: Any) -> FitOptions:
     those of the recipe, which refuses what it does not know. Raises InputError with every option
     that is another job's, or a value out of range.
 
-    Examples
-    --------
     >>> make_options("detect", latent=8, epochs=3).recipe
     'plain'
     >>> make_options("detect", separator="|")
@@ -279,8 +277,6 @@ def make_options(job: Job, **given: Any) -> FitOptions:
 def flag(name: str) -> str:
     """The option of the command for a field.
 
-    Examples
-    --------
     >>> flag("class_weight"), flag("loss_name")
     ('--class-weight', '--loss')
     """

@@ -174,8 +174,6 @@ def difference(one: Wins, other: Wins) -> Difference:
     The interval allows for other made images and for other normal ones (DeLong, 1988), by Student's
     distribution for the fewer of the two.
 
-    Examples
-    --------
     >>> made = np.array([[1.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
     >>> round(difference(np.ones_like(made), made).value, 3)
     0.167

@@ -108,8 +108,6 @@ def scoring_batch(prepare: Prepare) -> int:
     """Images that fit a processor's cache in one go: 64 small ones, fewer large ones; one where
     each has its own size. From 256 pixels on one alone is as fast, and needs no company.
 
-    Examples
-    --------
     >>> [scoring_batch(Prepare((side, side), "stretch")) for side in (28, 128, 256, 512)]
     [64, 4, 1, 1]
     """

@@ -166,8 +166,6 @@ def index_targets(
     """Places of `labels` in `classes`, -1 without a label; `LabelError` where one is of none of the
     classes.
 
-    Examples
-    --------
     >>> index_targets(["b", None, "a"], ("a", "b"), where="score").tolist()
     [1, -1, 0]
     """

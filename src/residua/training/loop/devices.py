@@ -16,8 +16,6 @@ PATTERN = r"auto|cpu|mps|cuda(:\d{1,3})?"
 def devices_there() -> list[str]:
     """The devices that PyTorch sees here, by the names that `find_device` takes.
 
-    Examples
-    --------
     >>> devices_there()[0]
     'cpu'
     """

@@ -89,8 +89,6 @@ def orthogonal(matrix: Tensor) -> Tensor:
 
     By five rounds of a quintic Newton-Schulz iteration.
 
-    Examples
-    --------
     >>> made = orthogonal(torch.tensor([[3.0, 0.0, 0.0], [0.0, 0.2, 0.0]]))
     >>> bool(((torch.linalg.svdvals(made) > 0.6) & (torch.linalg.svdvals(made) < 1.3)).all())
     True

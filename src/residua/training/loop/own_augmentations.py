@@ -31,8 +31,6 @@ _of_fit: ContextVar[Mapping[str, Augmentation]] = ContextVar("of_fit")
 def named(given: Any) -> tuple[Any, dict[str, Augmentation]]:
     """What an estimator takes as ``augment`` as names, and the user's own by name.
 
-    Examples
-    --------
     >>> def darker(images, generator):
     ...     return images * 0.9
     >>> named(("flip", darker))[0]

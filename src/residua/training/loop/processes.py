@@ -71,8 +71,6 @@ def share_of(rows: Tensor, rank: int, world: int) -> Tensor:
 
     Of a batch smaller than their number each takes all.
 
-    Examples
-    --------
     >>> [share_of(torch.arange(5), rank, 2).tolist() for rank in (0, 1)]
     [[0, 2, 4], [1, 3]]
     """

@@ -135,8 +135,6 @@ def named_backbone(backbone: Any) -> Any:
     same module has the same name in another process, and another module never has it. A file's is
     its own with those of its SHA-256.
 
-    Examples
-    --------
     >>> named_backbone("lite0")
     'lite0'
     >>> named_backbone(nn.Identity())

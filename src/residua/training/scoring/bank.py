@@ -31,8 +31,6 @@ class Bank(nn.Module):
     is lost where they are subtracted. What the product finds is measured once more by differences,
     since a small distance is all rounding in a difference of large squares.
 
-    Examples
-    --------
     >>> bank = Bank(2, n_nearest=2)
     >>> bank.fit(torch.tensor([[0.0, 0.0], [3.0, 4.0], [9.0, 9.0]]))
     >>> found = bank(torch.tensor([[0.0, 0.0]]))
@@ -83,8 +81,6 @@ def less_own_square(vectors: Tensor, kept: Tensor, squares: Tensor) -> Tensor:
     Vectors are (batch, n_features), kept ones (n, n_features) with their squares (n,); the result
     is (batch, n). One pass over the large matrix instead of three halves the time.
 
-    Examples
-    --------
     >>> kept = torch.tensor([[1.0], [4.0]])
     >>> less_own_square(torch.tensor([[2.0]]), kept, kept.square().sum(1)) + 2.0**2
     tensor([[1., 4.]])

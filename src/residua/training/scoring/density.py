@@ -146,8 +146,6 @@ def far_apart_rows(vectors: Tensor, n: int) -> Tensor:
 
     Some several times if there are fewer.
 
-    Examples
-    --------
     >>> far_apart_rows(torch.tensor([[0.0], [1.0], [5.0], [4.0]]), 3)
     tensor([0, 2, 1])
     """

@@ -22,8 +22,6 @@ class ImageList:
     Batches of one are what `split` gives, however many are asked for: images of several sizes do
     not stack. With `unit` they are given out as float32 in [0, 1], whatever they are kept as.
 
-    Examples
-    --------
     >>> images = ImageList([torch.zeros(1, 64, 80), torch.zeros(1, 80, 64)])
     >>> [tuple(batch.shape) for batch in images.split(8)]
     [(1, 1, 64, 80), (1, 1, 80, 64)]
@@ -118,8 +116,6 @@ def at_once(images: Any, n: int) -> int:
 
     What a network makes of them is many times as large.
 
-    Examples
-    --------
     >>> at_once(torch.zeros(3, 1, 28, 28), 256), at_once(torch.zeros(3, 1, 1024, 1024), 256)
     (256, 4)
     """

@@ -199,8 +199,6 @@ def exposure_varies(images: Images) -> bool:
 
     Then light says little of the part.
 
-    Examples
-    --------
     >>> pattern = torch.rand(9, 1, 8, 8, generator=torch.Generator().manual_seed(0)) / 2
     >>> exposures = torch.linspace(0, 0.5, 9).view(9, 1, 1, 1)
     >>> exposure_varies(pattern), exposure_varies(pattern + exposures)

@@ -77,8 +77,6 @@ def smooth_places(maps: Tensor) -> Tensor:
 
     An average of fewer places varies more, so that edges would glow.
 
-    Examples
-    --------
     >>> smooth_places(torch.arange(9.0).view(1, 1, 3, 3)).unique()
     tensor([4.])
     """
@@ -92,8 +90,6 @@ def highest(maps: Tensor, share: float) -> Tensor:
 
     (batch, height, width) to (batch,).
 
-    Examples
-    --------
     >>> highest(torch.tensor([[[1.0, 2.0], [3.0, 8.0]]]), 0.5)
     tensor([5.5000])
     """
@@ -108,8 +104,6 @@ def centre_and_spread(values: Tensor) -> tuple[Tensor, Tensor]:
     may be anything. Of fewer than 20 rows mean and standard deviation are given: the deviation of
     a handful is chance.
 
-    Examples
-    --------
     >>> values = torch.arange(21.0)[:, None]
     >>> values[-1] = 1e6
     >>> centre_and_spread(values)
@@ -127,8 +121,6 @@ def tamed(values: Tensor) -> Tensor:
 
     As it is near 0, the logarithm far out, so that one part alone far out decides nothing.
 
-    Examples
-    --------
     >>> tamed(torch.tensor([-0.1, 0.0, 10.0, 1000.0]))
     tensor([-0.0998,  0.0000,  2.9982,  7.6009])
     """

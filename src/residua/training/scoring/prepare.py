@@ -114,8 +114,6 @@ class Prepare(nn.Module):
     the edge on the shorter side. ``"area"`` leaves each image its own proportions and gives it
     about as many pixels as `size` has, its sides multiples of 16.
 
-    Examples
-    --------
     >>> Prepare((256, 256), "area").target(240, 600)
     (160, 400)
     """

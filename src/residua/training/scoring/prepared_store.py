@@ -132,8 +132,6 @@ class UnitImages:
 
     (n, channels, height, width); no more are converted than are asked for.
 
-    Examples
-    --------
     >>> images = UnitImages(torch.full((3, 1, 2, 2), 51, dtype=torch.uint8))
     >>> [len(chunk) for chunk in images.split(2)], round(float(images[:1].mean()), 6)
     ([2, 1], 0.2)

@@ -49,8 +49,6 @@ def principal_components(images: Any, n_wanted: int) -> tuple[Tensor, Tensor]:
     channels, height, width) in [0, 1] and may lie in a file: each round reads them once, a chunk at
     a time. There are as many components as wanted, unless the images show fewer directions.
 
-    Examples
-    --------
     >>> line = torch.linspace(0, 1, 5)[:, None, None, None] * torch.ones(1, 1, 2, 2)
     >>> mean, components = principal_components(line, 3)
     >>> mean.tolist(), components.abs().round(decimals=4).tolist()

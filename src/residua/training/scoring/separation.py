@@ -14,8 +14,6 @@ def separations(normal: Tensor, made: Tensor) -> Tensor:
     The share of pairs in which the anomaly scores higher, ties counting half: 1 is perfect, 0.5 is
     chance.
 
-    Examples
-    --------
     >>> normal, made = (
     ...     torch.tensor([[0.0, 5.0], [1.0, 5.0]]),
     ...     torch.tensor([[2.0, 5.0], [0.5, 5.0]]),

@@ -45,8 +45,6 @@ def _offset(draws: Draws, room: int) -> int:
 def mirrored(length: int, wanted: int) -> list[int]:
     """Indices 0 .. wanted - 1, folded back into 0 .. length - 1.
 
-    Examples
-    --------
     >>> mirrored(3, 7)
     [0, 1, 2, 1, 0, 1, 2]
     """

@@ -34,8 +34,6 @@ def standardise(images: Tensor) -> StandardisedImages:
 
     Exposure and contrast fall out.
 
-    Examples
-    --------
     >>> import torch
     >>> dim = torch.rand(1, 1, 8, 8, generator=torch.Generator().manual_seed(0)) / 4
     >>> bright = 3 * dim + 0.2
@@ -76,8 +74,6 @@ def weighted_sum(images: Tensor, weights: Sequence[float], axis: int) -> Tensor:
     By shifted copies, not by a convolution: those of one channel take three to fifteen times as
     long on a processor.
 
-    Examples
-    --------
     >>> import torch
     >>> weighted_sum(torch.tensor([1.0, 2.0, 4.0]), (0.5, 0.5), 0)
     tensor([1.5000, 3.0000])
