@@ -20,13 +20,6 @@ _Value = TypeVar("_Value")
 _UNMASK = "Leave out those images, or fill what is masked: array.filled(VALUE)"
 
 
-def fault(
-    where: str, must: str, got: str, mend: str, kind: type[InputError] = InputError
-) -> InputError:
-    """The error of one thing that is wrong: where, what must hold, what came, how to mend it."""
-    return kind(f"{where}: {must}. Got {got}. {mend}.")
-
-
 class Problems:
     """Collects what is wrong with one call, so that a user sees all of it at once.
 
@@ -47,7 +40,7 @@ class Problems:
 
     def add(self, must: str, got: str, mend: str, kind: type[InputError] = InputError) -> None:
         """Note one problem; nothing is raised yet."""
-        self._found.append(fault(self.where, must, got, mend, kind))
+        self._found.append(kind(f"{self.where}: {must}. Got {got}. {mend}."))
 
     def instead(
         self, value: _Value, must: str, got: str, mend: str, kind: type[InputError] = InputError
@@ -106,8 +99,10 @@ def array_of(value: Any) -> NDArray[Any]:
     array([0.5, 1. ])
     """
     if n_masked := _n_masked(value):
-        must = "must have no masked entries"
-        raise fault("an array", must, f"{n_masked} masked of {value.size}", _UNMASK, RangeError)
+        raise RangeError(
+            f"an array: must have no masked entries. Got {n_masked} masked of {value.size}."
+            f" {_UNMASK}."
+        )
     if is_tensor(value):
         value = value.detach().cpu()
         if value.is_floating_point() and value.element_size() < 4:

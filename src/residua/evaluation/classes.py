@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import Problems, array_of, as_classes, fault, same_length, unmasked
+from residua._check import Problems, array_of, as_classes, same_length, unmasked
 from residua._labels import perhaps_missing, spelled
 from residua.errors import LabelError, ShapeError
 from residua.evaluation.labels import without_missing
@@ -65,16 +65,10 @@ def is_multilabel(labels: Any, predictions: Any, multilabel: bool | None = None)
             "Say which: multilabel=False (--one-label) for one class per image, multilabel=True"
             " (--multilabel) for several"
         )
-        must = (
-            "the meaning of a 0/1 matrix of labels must be clear: one class per image, or several"
-            " labels per image"
-        )
-        raise fault(
-            "evaluate_classification",
-            must,
-            f"{rows}, and predictions that {beside}",
-            mend,
-            LabelError,
+        raise LabelError(
+            "evaluate_classification: the meaning of a 0/1 matrix of labels must be clear: one"
+            f" class per image, or several labels per image. Got {rows}, and predictions that"
+            f" {beside}. {mend}."
         )
     return bool(multilabel)
 
@@ -196,12 +190,9 @@ def _of_columns(
     """The class of each one-hot row, None for a row of NaN."""
     names = np.arange(matrix.shape[1]) if classes is None else np.array(list(classes), dtype=object)
     if len(names) != matrix.shape[1]:
-        raise fault(
-            "evaluate_classification",
-            "classes must name every column of one-hot labels",
-            f"{len(names)} names for {matrix.shape[1]} columns",
-            "Pass one name per column",
-            LabelError,
+        raise LabelError(
+            "evaluate_classification: classes must name every column of one-hot labels. Got"
+            f" {len(names)} names for {matrix.shape[1]} columns. Pass one name per column."
         )
     missing = np.isnan(matrix.sum(axis=1))
     values = names[np.where(missing, 0, matrix.argmax(axis=1))]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import Problems, fault
+from residua._check import Problems
 from residua.errors import LabelError
 from residua.evaluation.classes import is_multilabel, read_classes
 from residua.evaluation.conclusion import conclude, with_metrics
@@ -244,9 +244,10 @@ def _positive(names: list[str], matrix: NDArray[Any], told: Any) -> PositiveClas
 
 def _refuse_positive(positive: Any) -> None:
     if positive is not None:
-        mend = "Leave it out: precision, recall and F1 are given for each label"
-        must, got = "a positive class is one of two", "several labels per image"
-        raise fault("evaluate_classification", must, got, mend, LabelError)
+        raise LabelError(
+            "evaluate_classification: a positive class is one of two. Got several labels per image."
+            " Leave it out: precision, recall and F1 are given for each label."
+        )
 
 
 def _groups(groups: Any, n: int) -> Groups:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import fault
 from residua._log import logger
 from residua.errors import ShapeError
 from residua.evaluation.evidence import Evidence
@@ -142,12 +141,9 @@ def with_metrics(facts: JudgedFacts, metrics_of: MetricsOf, leaks: Leaks | None)
     if leaks is None:
         return replace(facts, metrics=metrics)
     if len(leaks.kinds) != facts.n_images:
-        raise fault(
-            "evaluate",
-            "leaks must speak of every judged image",
-            f"{len(leaks.kinds)} for {facts.n_images}",
-            "Judge those",
-            ShapeError,
+        raise ShapeError(
+            f"evaluate: leaks must speak of every judged image. Got {len(leaks.kinds)} for"
+            f" {facts.n_images}. Judge those."
         )
     without = metrics_of(~leaks.leaked) if leaks.leaked.any() else None
     return replace(facts, metrics=metrics, leaks=leaks, metrics_without_leaks=without)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import Problems, array_of, as_scores, fault, same_length, unmasked
+from residua._check import Problems, array_of, as_scores, same_length, unmasked
 from residua.errors import InputError, ShapeError
 from residua.evaluation.conclusion import conclude, with_metrics
 from residua.evaluation.labels import DetectionLabels, as_detection_labels
@@ -261,11 +261,10 @@ def _as_point(operating_point: OperatingPoint | float | None) -> OperatingPoint 
         threshold = float(operating_point)
     except (TypeError, ValueError):
         text = isinstance(operating_point, str)
-        raise fault(
-            "evaluate_detection",
-            "operating_point must be a threshold, or what choose_threshold gave",
-            repr(operating_point) if text else type(operating_point).__name__,
-            "Choose one on calibration scores: choose_threshold(POLICY, scores)",
+        got = repr(operating_point) if text else type(operating_point).__name__
+        raise InputError(
+            "evaluate_detection: operating_point must be a threshold, or what choose_threshold"
+            f" gave. Got {got}. Choose one on calibration scores: choose_threshold(POLICY, scores)."
         ) from None
     return choose_threshold(threshold, [])
 

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from residua._check import fault
 from residua._pixels import as_bytes
 from residua.errors import BundleError, ShapeError
 
@@ -44,11 +43,10 @@ class Picture:
         array = np.asarray(image)
         array = array[..., np.newaxis] if array.ndim == 2 else array
         if array.ndim != 3 or array.shape[2] not in (1, 3) or 0 in array.shape:
-            must = (
-                "the image must have shape (height, width), (height, width, 1) or (height,"
-                " width, 3)"
+            raise ShapeError(
+                "Picture.of: the image must have shape (height, width), (height, width, 1) or"
+                f" (height, width, 3). Got {np.shape(image)}. Pass one image."
             )
-            raise fault("Picture.of", must, f"{np.shape(image)}", "Pass one image", ShapeError)
         if array.dtype != np.uint8:
             array = as_bytes(np.nan_to_num(array.astype(np.float32)))
         return cls(_shrunk(array), caption)

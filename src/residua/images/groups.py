@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import Problems, fault
+from residua._check import Problems
 from residua._labels import group_name
 from residua._text import count, few
 from residua.errors import InputError, ShapeError, SourceError
@@ -120,16 +120,13 @@ def rule_of(listing: Listing, told: str, where: str) -> Grouping:
         return Grouping(by="pattern", rule=told)
     names = _columns(listing)
     close = difflib.get_close_matches(told, [*names, FOLDER, TWINS], 1, 0.6)
-    raise fault(
-        f"{where}: groups",
-        "must be a column of the source, the word folder or twins, or a regular expression such as"
-        r" 'part(\d+)'",
-        f"{told!r}, which is read as the {told} itself"
-        if told in _READ_OTHERWISE
-        else f"{told!r}, and the source has "
-        + (f"the columns {few(names)}" if names else "no columns to group by"),
-        f"Write {close[0]!r} if that is meant" if close else "Name one of those",
-        SourceError,
+    has = f"the columns {few(names)}" if names else "no columns to group by"
+    is_other = told in _READ_OTHERWISE
+    got = f"which is read as the {told} itself" if is_other else f"and the source has {has}"
+    mend = f"Write {close[0]!r} if that is meant" if close else "Name one of those"
+    raise SourceError(
+        f"{where}: groups: must be a column of the source, the word folder or twins, or a regular"
+        rf" expression such as 'part(\d+)'. Got {told!r}, {got}. {mend}."
     )
 
 
@@ -255,20 +252,15 @@ def _by_rule(
         _refuse_label_folders(listing, found, where)
     missing = [row for row, group in enumerate(found) if group is None]
     if len(missing) == len(found) and found:
-        raise fault(
-            f"{where}: groups",
-            f"{grouping.words} must name a group of some image",
-            f"none of {count(len(found), 'image')}, {str(listing.names[0])!r} for one",
-            "Correct it, or leave groups out",
-            SourceError,
+        raise SourceError(
+            f"{where}: groups: {grouping.words} must name a group of some image. Got none of"
+            f" {count(len(found), 'image')}, {str(listing.names[0])!r} for one. Correct it, or"
+            " leave groups out."
         )
     if len(found) > 1 and len(set(found)) == 1 and not one_group:
-        raise fault(
-            f"{where}: groups",
-            f"{grouping.words} must tell groups apart",
-            f"one group, {found[0]!r}, for all {len(found):,} images",
-            "Correct it, or leave groups out",
-            SourceError,
+        raise SourceError(
+            f"{where}: groups: {grouping.words} must tell groups apart. Got one group,"
+            f" {found[0]!r}, for all {len(found):,} images. Correct it, or leave groups out."
         )
     notes = []
     if missing:
@@ -291,13 +283,10 @@ def _refuse_label_folders(listing: Listing, folders: Sequence[str | None], where
     splits = listing.splits if listing.splits is not None else [None] * len(folders)
     told = set(zip(map(str, splits), map(str, listing.labels), strict=True))
     if len(set(folders)) <= len(told):
-        raise fault(
-            f"{where}: groups",
-            "folder needs a folder for each group",
-            f"the folders {few(sorted(map(str, set(folders))))}, which are the labels",
-            "Name a column or a pattern, or put each group into a folder of its own inside its"
-            " label's",
-            SourceError,
+        raise SourceError(
+            f"{where}: groups: folder needs a folder for each group. Got the folders"
+            f" {few(sorted(map(str, set(folders))))}, which are the labels. Name a column or a"
+            " pattern, or put each group into a folder of its own inside its label's."
         )
 
 
@@ -310,7 +299,7 @@ def check_pattern(told: str, where: str, what: str = "groups") -> None:
     """Refuse a text that is no regular expression, or one that could take for ever."""
 
     def refusal(must: str, got: str, mend: str) -> InputError:
-        return fault(f"{where}: {what}", must, got, mend, InputError)
+        return InputError(f"{where}: {what}: {must}. Got {got}. {mend}.")
 
     if len(told) > _LONGEST:
         raise refusal(
@@ -341,12 +330,10 @@ def matches(
         found.append(None if match is None else (match[1 if expression.groups else 0] or None))
         seconds = time.monotonic() - began
         if seconds > _MOST_SECONDS + _SECONDS_EACH * n_done:
-            raise fault(
-                f"{where}: {what}",
-                f"a pattern must match each name within about {_SECONDS_EACH * 1000:g} ms",
-                f"{pattern!r}, which took {seconds:.0f} s for {count(n_done + 1, 'name')}",
-                "Write a simpler one, without several .* or .+",
-                InputError,
+            raise InputError(
+                f"{where}: {what}: a pattern must match each name within about"
+                f" {_SECONDS_EACH * 1000:g} ms. Got {pattern!r}, which took {seconds:.0f} s for"
+                f" {count(n_done + 1, 'name')}. Write a simpler one, without several .* or .+."
             )
     return found
 

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
-from residua._check import fault
 from residua._labels import group_name
 from residua._text import count, few
 from residua.errors import SourceError
@@ -58,22 +57,17 @@ def product_cells(listing: Listing, told: str, *, where: str = "load_images") ->
         check_pattern(told, where, "product")
         found = matches(told, names, where, "product")
     else:
-        raise fault(
-            f"{where}: product",
-            "must be a column of the source, the word folder, a regular expression such as"
-            r" '^(\w+)/', or =NAME where all images are of one product",
-            f"{told!r}, and the source has "
-            + (f"the columns {few(list(columns))}" if columns else "no columns"),
-            "Name one of those",
-            SourceError,
+        has = f"the columns {few(list(columns))}" if columns else "no columns"
+        raise SourceError(
+            f"{where}: product: must be a column of the source, the word folder, a regular"
+            r" expression such as '^(\w+)/', or =NAME where all images are of one product. Got"
+            f" {told!r}, and the source has {has}. Name one of those."
         )
     if names and not any(found):
-        raise fault(
-            f"{where}: product",
-            f"{told} must name the product of some image",
-            f"none of {count(len(names), 'image')}, {names[0]!r} for one",
-            "Correct it, or leave product out",
-            SourceError,
+        raise SourceError(
+            f"{where}: product: {told} must name the product of some image. Got none of"
+            f" {count(len(names), 'image')}, {names[0]!r} for one. Correct it, or leave product"
+            " out."
         )
     return found
 

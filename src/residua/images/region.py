@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from pydantic import Field, model_validator
 
-from residua._check import fault
 from residua._files import in_a_line, read_file
 from residua.errors import InputError
 from residua.images.decoding import decode
@@ -65,23 +64,17 @@ class Region(Record):
         """The region of a mask, (height, width): what is not zero counts."""
         inside = np.asarray(mask) != 0
         if inside.ndim != 2 or not inside.size:
-            raise fault(
-                _WHERE,
-                "a mask must have shape (height, width)",
-                f"shape {inside.shape}",
-                "Pass one mask for all images",
-                InputError,
+            raise InputError(
+                f"{_WHERE}: a mask must have shape (height, width). Got shape {inside.shape}. Pass"
+                " one mask for all images."
             )
         share = min(1.0, _LONGEST_SIDE / max(inside.shape))
         height, width = (max(1, round(side * share)) for side in inside.shape)
         small = inside[np.ix_(_under(height, len(inside)), _under(width, inside.shape[1]))]
         if not small.any():
-            raise fault(
-                _WHERE,
-                "some pixel must lie inside it",
-                "none",
-                "Paint what counts in any colour but black",
-                InputError,
+            raise InputError(
+                f"{_WHERE}: some pixel must lie inside it. Got none. Paint what counts in any"
+                " colour but black."
             )
         bits = base64.b64encode(zlib.compress(np.packbits(small).tobytes(), 9)).decode()
         return cls(height=height, width=width, bits=bits)
@@ -98,8 +91,8 @@ class Region(Record):
             data = read_file(path, _MOST_BYTES)
             mask = _drawn(json.loads(data)) if data.lstrip()[:1] == b"{" else _painted(data)
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise fault(
-                f"{path}", "must hold a region", in_a_line(error), _FORM, InputError
+            raise InputError(
+                f"{path}: must hold a region. Got {in_a_line(error)}. {_FORM}."
             ) from None
         return cls.of_mask(mask)
 

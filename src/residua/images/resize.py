@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import fault
 from residua.errors import ShapeError
 from residua.images.channels import own_channels, with_channels
 
@@ -46,12 +45,9 @@ def resize_weights(n_in: int, n_out: int, scale: float | None = None) -> csr_arr
            [0.   , 0.143, 0.429, 0.429]], dtype=float32)
     """
     if n_in < 1 or n_out < 1:
-        raise fault(
-            "resize_weights",
-            "both lengths must be at least 1",
-            f"{n_in} and {n_out}",
-            "Pass the number of pixels along the axis",
-            ShapeError,
+        raise ShapeError(
+            f"resize_weights: both lengths must be at least 1. Got {n_in} and {n_out}. Pass the"
+            " number of pixels along the axis."
         )
     made = _weights if n_in + n_out <= _MOST_CACHED else _weights.__wrapped__
     return made(n_in, n_out, n_in / n_out if scale is None else scale)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import Problems, as_classes, as_probabilities, fault, same_length
+from residua._check import Problems, as_classes, as_probabilities, same_length
 from residua._text import few
 from residua.errors import LabelError, RangeError
 
@@ -180,5 +180,7 @@ def _index(labels: NDArray[Any], names: NDArray[Any], name: str, problems: Probl
 def check_average(where: str, average: str | None, known: tuple[str, ...]) -> None:
     """Refuse an average that is not `known`; None is one value a class."""
     if average is not None and average not in known:
-        must = f"average must be {', '.join(map(repr, known))} or None"
-        raise fault(where, must, repr(average), "Pass one of these", RangeError)
+        raise RangeError(
+            f"{where}: average must be {', '.join(map(repr, known))} or None. Got {average!r}. Pass"
+            " one of these."
+        )

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import Problems, fault, is_tensor
+from residua._check import Problems, is_tensor
 from residua.errors import RangeError, ShapeError
 
 Version = tuple[int, int]
@@ -34,12 +34,9 @@ def parse_version(where: str, version: str) -> Version:
     found = re.fullmatch(r"(\d+)\.(\d+)(\..*)?", text)
     parsed: Version = _NEWEST_OF.get(text, (int(found[1]), int(found[2])) if found else (0, 0))
     if not OLDEST <= parsed < (4, 0):
-        raise fault(
-            where,
-            "version must be a Keras version from 1.0 to 3",
-            repr(version),
-            "Pass '3', or 'X.Y' such as '2.3'",
-            RangeError,
+        raise RangeError(
+            f"{where}: version must be a Keras version from 1.0 to 3. Got {version!r}. Pass"
+            " '3', or 'X.Y' such as '2.3'."
         )
     return parsed
 
@@ -120,11 +117,8 @@ def _broadcast(
     if len(weight.shape) > len(shape) or any(
         a not in (1, b) for a, b in zip(weight.shape[::-1], shape[::-1], strict=False)
     ):
-        raise fault(
-            where,
-            "sample_weight and mask must fit the samples",
-            f"{weight.shape} for values of shape {shape}",
-            "Pass one weight a sample",
-            ShapeError,
+        raise ShapeError(
+            f"{where}: sample_weight and mask must fit the samples. Got {weight.shape} for values"
+            f" of shape {shape}. Pass one weight a sample."
         )
     return np.broadcast_to(weight, shape)

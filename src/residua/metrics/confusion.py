@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import Problems, fault
+from residua._check import Problems
 from residua.errors import RangeError, ShapeError
 from residua.metrics._classes import classified
 
@@ -107,12 +107,9 @@ def confusion_matrix(
            [0. , 1. ]])
     """
     if normalise not in (None, "true", "predicted", "all"):
-        raise fault(
-            "confusion_matrix",
-            "normalise must be 'true', 'predicted', 'all' or None",
-            repr(normalise),
-            "Pass one of these",
-            RangeError,
+        raise RangeError(
+            "confusion_matrix: normalise must be 'true', 'predicted', 'all' or None. Got"
+            f" {normalise!r}. Pass one of these."
         )
     names, true, predicted, _ = classified("confusion_matrix", y_true, y_pred, classes)
     k = len(names)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import Problems, array_of, fault
+from residua._check import Problems, array_of
 from residua.errors import RangeError, ShapeError
 from residua.metrics._values import SPANS, check_finite
 from residua.metrics.keras import KerasAccuracy, Rule, accuracy
@@ -142,12 +142,10 @@ def _ends(x: NDArray[Any], r: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]
     """Black and white of the images, read from the values."""
     scale, _ = read_scales(x, r)
     if scale.scale not in SPANS:
-        raise fault(
-            "accuracy_demonstration",
-            "images must show their scale",
-            f"{scale.dtype} values in [{scale.low:.4g}, {scale.high:.4g}], which {scale.because}",
-            "Pass the values of black= and white=",
-            RangeError,
+        raise RangeError(
+            f"accuracy_demonstration: images must show their scale. Got {scale.dtype} values in"
+            f" [{scale.low:.4g}, {scale.high:.4g}], which {scale.because}. Pass the values of"
+            " black= and white=."
         )
     black, span = SPANS[scale.scale]
     return np.asarray(black), np.asarray(black + span)

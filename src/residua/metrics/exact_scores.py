@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import fault
+from residua.errors import InputError
 from residua.metrics._ranks import labelled_scores, sorted_class, twice_wins
 from residua.metrics.ranking import summed_precision
 
@@ -106,19 +106,15 @@ class ExactScores:
         if len(data) >= _HEADER.size and data[:4] == _MAGIC:
             _, size, n_positive, n_negative = _HEADER.unpack_from(data)
         if size not in (4, 8) or len(data) != _HEADER.size + size * (n_positive + n_negative):
-            raise fault(
-                "ExactScores.from_bytes",
-                "the data must be whole exact scores",
-                f"{len(data)} bytes",
-                "Pass what to_bytes gave",
+            raise InputError(
+                f"ExactScores.from_bytes: the data must be whole exact scores. Got {len(data)}"
+                " bytes. Pass what to_bytes gave."
             )
         values = np.frombuffer(data, f"<f{size}", offset=_HEADER.size).astype(f"f{size}")
         if not np.isfinite(values).all():
-            raise fault(
-                "ExactScores.from_bytes",
-                "scores must be finite",
-                "NaN or infinite values",
-                "Copy the data again",
+            raise InputError(
+                "ExactScores.from_bytes: scores must be finite. Got NaN or infinite values. Copy"
+                " the data again."
             )
         exact = cls()
         exact._positives, exact._negatives = [values[:n_positive]], [values[n_positive:]]

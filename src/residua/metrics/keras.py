@@ -20,7 +20,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import Problems, fault
+from residua._check import Problems
 from residua.errors import RangeError, ShapeError
 from residua.metrics._keras_mean import (
     KERAS_3,
@@ -132,12 +132,9 @@ def binary_accuracy(
     """
     where = "keras.binary_accuracy"
     if KERAS_3 <= parse_version(where, version) < THRESHOLD_UNCHECKED and not 0 < threshold < 1:
-        raise fault(
-            where,
-            "Keras 3.0 to 3.4 takes a threshold in (0, 1) only",
-            f"{threshold}",
-            "Pass a newer version",
-            RangeError,
+        raise RangeError(
+            f"{where}: Keras 3.0 to 3.4 takes a threshold in (0, 1) only. Got {threshold}. Pass a"
+            " newer version."
         )
     return _mean(
         where,
@@ -370,12 +367,10 @@ def _equal(where: str, truth: NDArray[Any], predicted: NDArray[Any]) -> NDArray[
 
 
 def _refuse_shapes(where: str, true_shape: tuple[int, ...], shape: tuple[int, ...]) -> None:
-    raise fault(
-        where,
-        "labels and predictions must be comparable value by value",
-        f"shapes {true_shape} and {shape} (after argmax, where the rule takes one)",
-        "Pass one label per row",
-        ShapeError,
+    raise ShapeError(
+        f"{where}: labels and predictions must be comparable value by value. Got shapes"
+        f" {true_shape} and {shape} (after argmax, where the rule takes one). Pass one label per"
+        " row."
     )
 
 

@@ -16,7 +16,6 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import fault
 from residua.errors import LabelError, RangeError
 from residua.metrics.pixel import overlap_area, regions_of
 from residua.metrics.pixel_spread import ImagePoints, image_points
@@ -66,12 +65,9 @@ class PixelTally:
         self, *, pixel_threshold: float | None = None, most_exact: float = MOST_EXACT
     ) -> None:
         if pixel_threshold is not None and not math.isfinite(pixel_threshold):
-            raise fault(
-                "PixelTally",
-                "pixel_threshold must be finite",
-                f"{pixel_threshold}",
-                "Pass the error from which on a pixel is marked",
-                RangeError,
+            raise RangeError(
+                f"PixelTally: pixel_threshold must be finite. Got {pixel_threshold}. Pass the error"
+                " from which on a pixel is marked."
             )
         self.pixel_threshold = pixel_threshold
         self.points: list[ImagePoints] = []
@@ -104,12 +100,9 @@ class PixelTally:
         that are ``inside`` count: others are neither defective nor sound.
         """
         if mask is not None and mask.dtype != np.bool_:
-            raise fault(
-                "PixelTally",
-                "masks must be True on defective pixels",
-                f"dtype {mask.dtype}",
-                "Pass mask > 0",
-                LabelError,
+            raise LabelError(
+                f"PixelTally: masks must be True on defective pixels. Got dtype {mask.dtype}. Pass"
+                " mask > 0."
             )
         self.rows.append(self.n_images if row is None else row)
         counted = values.ravel() if inside is None else values[inside]

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import check_within, fault
+from residua._check import check_within
 from residua.errors import RangeError
 from residua.metrics._classes import with_probabilities
 from residua.metrics.ranking import roc_auc
@@ -249,12 +249,8 @@ def multiclass_roc_auc(
     (1.0, 1.0)
     """
     if scheme not in ("ovr", "ovo"):
-        raise fault(
-            "multiclass_roc_auc",
-            "scheme must be 'ovr' or 'ovo'",
-            repr(scheme),
-            "Pass one of these",
-            RangeError,
+        raise RangeError(
+            f"multiclass_roc_auc: scheme must be 'ovr' or 'ovo'. Got {scheme!r}. Pass one of these."
         )
     if scheme == "ovr":
         return float(np.mean(roc_auc_per_class(y, probabilities, classes=classes)))

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import check_within, fault
-from residua.errors import RangeError
+from residua._check import check_within
+from residua.errors import InputError, RangeError
 from residua.metrics._ranks import labelled_scores
 from residua.metrics.alarms_at_recall import missed_at, with_threshold_unknown
 from residua.metrics.exact_scores import ExactScores
@@ -210,12 +210,9 @@ class ScoreSketch:
         Bounds(low=0.5, high=0.5)
         """
         if not math.isfinite(threshold):
-            raise fault(
-                "ScoreSketch.rates_bounds",
-                "threshold must be finite",
-                f"{threshold}",
-                "Pass a score",
-                RangeError,
+            raise RangeError(
+                f"ScoreSketch.rates_bounds: threshold must be finite. Got {threshold}. Pass a"
+                " score."
             )
         key = int(_ordered_integers(np.array([threshold]))[0])
         own = np.uint64(key >> self._shift)
@@ -249,19 +246,15 @@ class ScoreSketch:
     def from_bytes(cls, data: bytes) -> Self:
         """Read what `to_bytes` wrote; executes nothing, and refuses what is damaged."""
         if len(data) < _HEADER.size or data[:4] != _MAGIC:
-            raise fault(
-                "ScoreSketch.from_bytes",
-                "the data must be a sketch",
-                f"{len(data)} bytes of another kind",
-                "Pass what to_bytes gave",
+            raise InputError(
+                f"ScoreSketch.from_bytes: the data must be a sketch. Got {len(data)} bytes of"
+                " another kind. Pass what to_bytes gave."
             )
         _, shift, n_bins, n_keys = _HEADER.unpack_from(data)
         if shift > 63 or not 2 <= n_bins <= 1 << 24 or len(data) != _HEADER.size + 24 * n_keys:
-            raise fault(
-                "ScoreSketch.from_bytes",
-                "the sketch must be whole",
-                f"{len(data)} bytes for {n_keys} bins",
-                "Copy it again",
+            raise InputError(
+                f"ScoreSketch.from_bytes: the sketch must be whole. Got {len(data)} bytes for"
+                f" {n_keys} bins. Copy it again."
             )
         sketch = cls(n_bins)
         keys, positives, negatives = np.frombuffer(data, "<u8", offset=_HEADER.size).reshape(
@@ -280,11 +273,9 @@ class ScoreSketch:
             or not in_range
             or (sketch._keys[1:] <= sketch._keys[:-1]).any()
         ):
-            raise fault(
-                "ScoreSketch.from_bytes",
-                "bins must ascend and hold counts",
-                "bins that do not",
-                "Copy the sketch again",
+            raise InputError(
+                "ScoreSketch.from_bytes: bins must ascend and hold counts. Got bins that do not."
+                " Copy the sketch again."
             )
         return sketch
 

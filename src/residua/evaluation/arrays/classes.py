@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import fault
 from residua.errors import LabelError
 from residua.evaluation.arrays.column import Column
 from residua.evaluation.arrays.table import Classes
@@ -62,12 +61,9 @@ def arranged(labels: Column, predictions: Column, told: tuple[Any, ...] | None) 
         return _of_one(labels, p, named[0], texts)
     order = in_order(named) if texts is None else texts
     if texts is not None and set(texts) != set(named):
-        raise fault(
-            "judge",
-            "predictions must have one column per class",
-            f"columns of {listed(named)} where the classes are {listed(texts)}",
-            "Name the same classes in both",
-            LabelError,
+        raise LabelError(
+            f"judge: predictions must have one column per class. Got columns of {listed(named)}"
+            f" where the classes are {listed(texts)}. Name the same classes in both."
         )
     place = {name: column for column, name in enumerate(named)}
     return OrderedColumns(y, p[:, [place[name] for name in order]], tuple(order))

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from residua._check import fault
 from residua.errors import InputError
 from residua.evaluation.pictures import Pictures
 from residua.findings import find_meaningless_accuracy
@@ -49,24 +48,15 @@ def asked_for(
     if name in evaluation.metrics:
         return evaluation.model_copy(update={"metrics": {name: evaluation.metrics[name]}})
     if evaluation.job == "classify" and name in _OF_PROBABILITIES:
-        raise fault(
-            "judge",
-            f"{name} needs probabilities",
-            "classes",
-            "Pass one column of probabilities per class (--predictions), or ask for accuracy",
-            InputError,
+        raise InputError(
+            f"judge: {name} needs probabilities. Got classes. Pass one column of probabilities per"
+            " class (--predictions), or ask for accuracy."
         )
     near = difflib.get_close_matches(name, list(evaluation.metrics), n=1, cutoff=0.5)
-    raise fault(
-        "judge",
-        "--metric must be a metric that these arrays define",
-        repr(metric),
-        (
-            f"Did you mean {near[0]}"
-            if near
-            else "Name one of " + ", ".join(list(evaluation.metrics)[:12])
-        ),
-        InputError,
+    known = ", ".join(list(evaluation.metrics)[:12])
+    mend = f"Did you mean {near[0]}" if near else f"Name one of {known}"
+    raise InputError(
+        f"judge: --metric must be a metric that these arrays define. Got {metric!r}. {mend}."
     )
 
 
@@ -77,12 +67,9 @@ def _refused(
         estimate.n for key, estimate in evaluation.metrics.items() if key in _OF_RANKING
     )
     if evaluation.job == "detect" and has_labels and name not in evaluation.metrics:
-        raise fault(
-            "judge",
-            f"{name} needs decisions",
-            "no threshold",
-            "Pass --threshold or --policy, or ask for roc_auc",
-            InputError,
+        raise InputError(
+            f"judge: {name} needs decisions. Got no threshold. Pass --threshold or --policy, or ask"
+            " for roc_auc."
         )
     if evaluation.job == "detect" and has_labels:
         return evaluation.model_copy(update={"metrics": {name: evaluation.metrics[name]}})

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import Problems, fault
+from residua._check import Problems
 from residua._text import few
 from residua.errors import InputError, LabelError
 from residua.evaluation import Evidence
@@ -94,8 +94,10 @@ def compare_models(
     given = models.values() if isinstance(models, Mapping) else models
     kind = Evaluation if isinstance(models, Mapping) else Contestant
     if wrong := [type(one).__name__ for one in given if not isinstance(one, kind)]:
-        must = "models must be a mapping of names to what evaluate gave, or Contestants"
-        raise fault(_WHERE, must, few(dict.fromkeys(wrong)), "Evaluate the models first")
+        raise InputError(
+            f"{_WHERE}: models must be a mapping of names to what evaluate gave, or Contestants."
+            f" Got {few(dict.fromkeys(wrong))}. Evaluate the models first."
+        )
     if isinstance(models, Mapping):
         models = [
             Contestant(name, one, one.evidence or Evidence(paths=np.array([], object)))

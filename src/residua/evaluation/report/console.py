@@ -11,8 +11,8 @@ from rich.padding import Padding
 from rich.table import Column, Table
 from rich.text import Text
 
-from residua._check import fault
 from residua._text import count, terminal
+from residua.errors import InputError
 from residua.evaluation import per_day
 from residua.evaluation.compression import compression_sentence
 from residua.evaluation.evidence import Evidence
@@ -74,8 +74,10 @@ def print_evaluation(
     """
     given: object = evaluation
     if not isinstance(given, Evaluation):
-        must, got = "the record must be an Evaluation", type(given).__name__
-        raise fault("print_evaluation", must, got, "Pass what evaluate gave")
+        raise InputError(
+            f"print_evaluation: the record must be an Evaluation. Got {type(given).__name__}. Pass"
+            " what evaluate gave."
+        )
     console = console or terminal(highlight=True)
     _print_first(evaluation, evidence, console)
     parts = (

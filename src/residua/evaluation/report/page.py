@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from residua import _files as files
-from residua._check import fault
 from residua.errors import InputError
 from residua.evaluation import per_day
 from residua.evaluation.evidence import Evidence
@@ -88,17 +87,19 @@ def write_html(
     if isinstance(jobs, Evaluation):
         jobs = [jobs]
     if wrong := [one for one in jobs if not isinstance(one, (tuple, Evaluation))]:
-        must = "jobs must be evaluations, or pairs of an evaluation and its arrays"
-        raise fault("write_html", must, type(wrong[0]).__name__, "Pass what evaluate gave")
+        raise InputError(
+            "write_html: jobs must be evaluations, or pairs of an evaluation and its arrays. Got"
+            f" {type(wrong[0]).__name__}. Pass what evaluate gave."
+        )
     if not jobs:
         raise InputError(
             "write_html: there must be something to report. Got no jobs. Pass at least one"
             " (evaluation, evidence)."
         )
     if names is not None and len(names) != len(jobs):
-        got = f"{len(names)} for {len(jobs)}"
         raise InputError(
-            f"write_html: there must be one name per job. Got {got}. Name each, or none."
+            f"write_html: there must be one name per job. Got {len(names)} for {len(jobs)}. Name"
+            " each, or none."
         )
     path = Path(path)
     pairs = [with_arrays(one, "write_html") if isinstance(one, Evaluation) else one for one in jobs]

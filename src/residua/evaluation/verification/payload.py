@@ -127,10 +127,10 @@ def carried_jobs(data: dict[str, Any], where: str) -> dict[str, JobPayload]:
     Raises SourceError if it is of another format, or not what residua writes.
     """
     if data.get("format") != FORMAT or data.get("format_version") != FORMAT_VERSION:
-        got = f"{data.get('format')!r}, version {data.get('format_version')!r}"
         raise SourceError(
-            f"{where}: the report must be {FORMAT}, version {FORMAT_VERSION}. Got {got}. Write the"
-            " report again."
+            f"{where}: the report must be {FORMAT}, version {FORMAT_VERSION}. Got"
+            f" {data.get('format')!r}, version {data.get('format_version')!r}. Write the report"
+            " again."
         )
     jobs = data.get("jobs")
     if not isinstance(jobs, dict) or not jobs:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from residua._check import fault
 from residua.errors import SourceError
 from residua.images.listing import Listing, Options
 from residua.images.objects import sequences
@@ -38,12 +37,10 @@ def read(thing: Any, options: Options) -> Listing:
     batches = getattr(thing, "batch_sampler", None)
     drawn = type(getattr(batches, "sampler", thing.sampler)).__name__
     if "Random" in drawn or getattr(thing.sampler, "shuffle", False):
-        raise fault(
-            "load_images: a DataLoader",
-            "must have an order, so that it is known which score is whose",
-            f"one that draws by {drawn} in batches of its own",
-            "Pass its dataset, or a Subset of it, which are read in order",
-            SourceError,
+        raise SourceError(
+            "load_images: a DataLoader: must have an order, so that it is known which score is"
+            f" whose. Got one that draws by {drawn} in batches of its own. Pass its dataset, or a"
+            " Subset of it, which are read in order."
         )
     mend = "Pass the loader's dataset, which is read as needed"
     size = thing.batch_size or getattr(batches, "batch_size", 0)

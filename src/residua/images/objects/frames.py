@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from residua._check import fault
 from residua._text import few
 from residua.errors import ImageError, SourceError
 from residua.images.columns import shared, texts
@@ -124,11 +123,8 @@ def _parts(columns: Mapping[str, list[Any]]) -> list[str] | None:
         return None
     wrong = sorted({str(cell) for cell in cells if str(cell).lower() not in PART_FOLDERS})
     if wrong:
-        raise fault(
-            "load_images: the frame's column split",
-            "must be train, calibration or test in every row",
-            few(wrong),
-            "Rename or fill in those cells",
-            SourceError,
+        raise SourceError(
+            "load_images: the frame's column split: must be train, calibration or test in every"
+            f" row. Got {few(wrong)}. Rename or fill in those cells."
         )
     return [PART_FOLDERS[str(cell).lower()] for cell in cells]

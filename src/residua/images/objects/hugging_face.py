@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from residua._check import fault
 from residua._text import few
 from residua.errors import SourceError
 from residua.images.columns import shared, texts
@@ -34,12 +33,10 @@ def read(thing: Any, options: Options) -> Listing:
         unknown = [part for part in thing if part.lower() not in PART_FOLDERS]
         unread = [part for part, data in thing.items() if not _has_rows(data)]
         if unknown or unread:
-            raise fault(
-                "load_images: a DatasetDict",
-                "must hold data sets called train, validation, calibration or test, with rows",
-                few([*unknown, *unread]),
-                "Load its parts one by one",
-                SourceError,
+            raise SourceError(
+                "load_images: a DatasetDict: must hold data sets called train, validation,"
+                f" calibration or test, with rows. Got {few([*unknown, *unread])}. Load its parts"
+                " one by one."
             )
         parts = [_rows(data, options, part) for part, data in thing.items()]
         named = zip(parts, thing, strict=True)
@@ -64,12 +61,9 @@ def _rows(data: Any, options: Options, name: str) -> Listing:
     data = data.with_format(None)
     image = _column(data, "Image", IMAGE_KEYS)
     if image is None:
-        raise fault(
-            "load_images: a Hugging Face Dataset",
-            "must have a column of images",
-            f"the columns {few(data.column_names)}",
-            "Rename it to image",
-            SourceError,
+        raise SourceError(
+            "load_images: a Hugging Face Dataset: must have a column of images. Got the columns"
+            f" {few(data.column_names)}. Rename it to image."
         )
     label = _column(data, "ClassLabel", LABEL_KEYS)
     feature = data.features[image]
@@ -108,12 +102,9 @@ def _column(data: Any, kind: str, names: tuple[str, ...]) -> str | None:
     of_kind = [name for name, one in data.features.items() if type(one).__name__ == kind]
     usual = [name for name in names if name in (of_kind or data.column_names)]
     if not usual and len(of_kind) > 1:
-        raise fault(
-            "load_images: a Hugging Face Dataset",
-            f"must show which column of {kind} counts",
-            few(of_kind),
-            f"Rename one to {names[0]}",
-            SourceError,
+        raise SourceError(
+            f"load_images: a Hugging Face Dataset: must show which column of {kind} counts. Got"
+            f" {few(of_kind)}. Rename one to {names[0]}."
         )
     return next(iter([*usual, *of_kind]), None)
 

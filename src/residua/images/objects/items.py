@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from residua._check import array_of, fault, is_tensor
+from residua._check import array_of, is_tensor
 from residua._text import count
 from residua.errors import ImageError, RangeError, ShapeError, SourceError
 from residua.images.columns import texts
@@ -65,12 +65,9 @@ def item_of(value: Any, where: str) -> Item:
             for keys in (IMAGE_KEYS, LABEL_KEYS, MASK_KEYS)
         )
         if image is None:
-            raise fault(
-                where,
-                f"must have one of the keys {', '.join(IMAGE_KEYS)}",
-                ", ".join(map(str, value)) or "no keys",
-                "Rename the key of the image",
-                SourceError,
+            raise SourceError(
+                f"{where}: must have one of the keys {', '.join(IMAGE_KEYS)}. Got"
+                f" {', '.join(map(str, value)) or 'no keys'}. Rename the key of the image."
             )
         return Item(
             value[image],
@@ -79,7 +76,7 @@ def item_of(value: Any, where: str) -> Item:
         )
     if isinstance(value, tuple) or (isinstance(value, list) and value and np.ndim(value[0]) > 1):
         if not value:
-            raise fault(where, "must hold an image", "an empty tuple", "Drop it", SourceError)
+            raise SourceError(f"{where}: must hold an image. Got an empty tuple. Drop it.")
         return Item(value[0], value[1] if len(value) > 1 else None)
     return Item(value)
 
@@ -107,20 +104,14 @@ def channels_last(array: NDArray[Any], where: str, *, torch: bool) -> tuple[NDAr
     if not first or (last and not torch):
         return array, False
     if first and last:
-        raise fault(
-            where,
-            "must show where the channels are",
-            f"shape {array.shape}, of which two axes could be",
-            "Pass a NumPy array with channels last",
-            ShapeError,
+        raise ShapeError(
+            f"{where}: must show where the channels are. Got shape {array.shape}, of which two axes"
+            " could be. Pass a NumPy array with channels last."
         )
     if not torch:
-        raise fault(
-            where,
-            "must have its channels last",
-            f"shape {array.shape}, which looks like channels first",
-            f"Pass np.moveaxis(images, {axis}, -1)",
-            ShapeError,
+        raise ShapeError(
+            f"{where}: must have its channels last. Got shape {array.shape}, which looks like"
+            f" channels first. Pass np.moveaxis(images, {axis}, -1)."
         )
     return np.moveaxis(array, axis, -1), True
 
@@ -215,13 +206,9 @@ class Items:
             got = f"shape {array.shape} of {array.dtype}"
             if array.dtype == object or array.ndim == 0:
                 got = f"{type(image).__module__}.{type(image).__qualname__}"
-            raise fault(
-                where,
-                "must be an image: (height, width) or (height, width, channels), of Pillow, or an"
-                " encoded file",
-                got,
-                "Convert it",
-                ShapeError,
+            raise ShapeError(
+                f"{where}: must be an image: (height, width) or (height, width, channels), of"
+                f" Pillow, or an encoded file. Got {got}. Convert it."
             )
         if array.ndim == 2:
             array = array[..., np.newaxis]
@@ -229,8 +216,10 @@ class Items:
         if was_moved:
             self._tell(FIRST)
         if array.shape[-1] not in CHANNELS:
-            must = "must have 1, 3 (red, green, blue) or 4 (and transparency) channels"
-            raise fault(where, must, f"shape {array.shape}", "Drop or merge channels", ShapeError)
+            raise ShapeError(
+                f"{where}: must have 1, 3 (red, green, blue) or 4 (and transparency) channels. Got"
+                f" shape {array.shape}. Drop or merge channels."
+            )
         return _canonical(array, where)
 
 
@@ -245,12 +234,8 @@ def _canonical(array: NDArray[Any], where: str) -> NDArray[Any]:
         mend = "Divide them by 255" if low >= 0 and 16 < high <= 255 else "Clip or rescale them"
         if low < 0:
             mend = "Leave out a transform such as Normalize; the model scales images itself"
-        raise fault(
-            where,
-            "floats must lie in [0, 1]",
-            f"values in [{low:.9g}, {high:.9g}]",
-            mend,
-            RangeError,
+        raise RangeError(
+            f"{where}: floats must lie in [0, 1]. Got values in [{low:.9g}, {high:.9g}]. {mend}."
         )
     return eight_bits(array.astype(np.float32, copy=False))
 
@@ -299,12 +284,10 @@ def _refuse_random(content: Items, names: NDArray[Any]) -> None:
         except ImageError:
             continue  # quarantined later, with its reason
         if not np.array_equal(first, second):
-            raise fault(
-                f"load_images: {names[row]}",
-                "an item must be the same each time it is read",
-                "other pixels the second time",
-                "Leave random transforms out of the data set, and pass them as augment=",
-                SourceError,
+            raise SourceError(
+                f"load_images: {names[row]}: an item must be the same each time it is read. Got"
+                " other pixels the second time. Leave random transforms out of the data set, and"
+                " pass them as augment=."
             )
 
 

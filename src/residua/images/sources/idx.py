@@ -162,9 +162,8 @@ def _images(path: Path, options: Options) -> NDArray[Any]:
 def _labels(path: Path, n: int, options: Options) -> NDArray[Any]:
     labels = read_idx(path, options.array_limit)
     if labels.ndim != 1 or len(labels) != n or labels.dtype.kind not in "iu":
-        got = f"shape {labels.shape} of {labels.dtype} for {count(n, 'image')}"
         raise SourceError(
-            f"{path}: a file of labels must hold one whole number per image. Got {got}. Pair it"
-            " with its images."
+            f"{path}: a file of labels must hold one whole number per image. Got shape"
+            f" {labels.shape} of {labels.dtype} for {count(n, 'image')}. Pair it with its images."
         )
     return labels.astype(np.int64)

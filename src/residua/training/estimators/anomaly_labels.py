@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import Problems, fault
+from residua._check import Problems
 from residua._labels import normal_among
 from residua._text import few
 from residua.errors import LabelError
@@ -65,7 +65,7 @@ def read_anomalies(
         got = few(sorted(map(str, seen)))
         if seen == {1}:
             got = "1 alone, which is anomalous beside 0, and normal beside -1"
-        raise fault(where, "labels must say what is anomalous", got, _MEND, LabelError)
+        raise LabelError(f"{where}: labels must say what is anomalous. Got {got}. {_MEND}.")
     anomalous, words = meaning
     if None in values:
         words += f", {values.count(None):,} without a label too"

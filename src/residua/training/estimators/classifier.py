@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
 
-from residua._check import array_of, fault
+from residua._check import array_of
 from residua.errors import InputError, ShapeError
 from residua.images import ImageSet
 from residua.training.bundle import Bundle
@@ -192,7 +192,7 @@ class AutoencoderClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[mi
         if sample_weight is not None and np.shape(sample_weight) != (len(images),):
             must, got = "sample_weight must have one entry per image", np.shape(sample_weight)
             where, mend = "AutoencoderClassifier.score", "Pass one each"
-            raise fault(where, must, f"shape {got}", mend, ShapeError)
+            raise ShapeError(f"{where}: {must}. Got shape {got}. {mend}.")
         weights = None if sample_weight is None else np.asarray(sample_weight)[known]
         return float(np.average(right[known], weights=weights)) if known.any() else float("nan")
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from residua import metrics
-from residua._check import fault
+from residua.errors import InputError
 from residua.training.estimators.anomaly_labels import read_anomalies
 
 _OF_SCORES = ("roc_auc", "average_precision")
@@ -53,7 +53,9 @@ def scorer(name: str) -> Callable[[Any, Any, Any], float]:
     """
     if name not in (*_OF_SCORES, *_OF_DECISIONS):
         known = ", ".join((*_OF_SCORES, *_OF_DECISIONS))
-        raise fault("scorer", f"the name must be one of {known}", repr(name), "Name one of those")
+        raise InputError(
+            f"scorer: the name must be one of {known}. Got {name!r}. Name one of those."
+        )
 
     def score(estimator: Any, X: Any, y: Any) -> float:
         seen = getattr(estimator, "_seen_labels", ())

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua._check import Problems, fault
+from residua._check import Problems
 from residua.errors import LabelError, ShapeError
 from residua.images import ImageSet
 from residua.images.arrays import as_labels
@@ -143,12 +143,9 @@ def read_targets(labels: Any, n_images: int, *, multilabel: bool | None = None) 
     if matrix is not None:
         return _of_matrix(matrix, multilabel)
     if multilabel:
-        raise fault(
-            _WHERE,
-            "multi-label labels must be a 0/1 matrix, (n_images, n_labels)",
-            "one label per image",
-            "Pass one column per label",
-            ShapeError,
+        raise ShapeError(
+            f"{_WHERE}: multi-label labels must be a 0/1 matrix, (n_images, n_labels). Got one"
+            " label per image. Pass one column per label."
         )
     column = as_labels(labels, n_images, name="labels", problems=problems)
     problems.raise_any()
@@ -233,12 +230,9 @@ def _of_matrix(matrix: NDArray[np.float64], multilabel: bool | None) -> Targets:
     missing = np.isnan(matrix)
     half = missing.any(axis=1) & ~missing.all(axis=1)
     if half.any():
-        raise fault(
-            _WHERE,
-            "a row of labels must be known in full or not at all",
-            f"{int(half.sum())} rows with some labels missing",
-            "Fill them in, or make the row NaN",
-            LabelError,
+        raise LabelError(
+            f"{_WHERE}: a row of labels must be known in full or not at all. Got {int(half.sum())}"
+            " rows with some labels missing. Fill them in, or make the row NaN."
         )
     known = matrix[~missing.any(axis=1)]
     one_hot = bool(len(known)) and bool((known.sum(axis=1) == 1).all())
@@ -247,12 +241,10 @@ def _of_matrix(matrix: NDArray[np.float64], multilabel: bool | None) -> Targets:
     classes = tuple(range(matrix.shape[1]))
     if not multilabel:
         if not one_hot:
-            raise fault(
-                _WHERE,
-                "one-hot labels must have exactly one 1 a row",
-                f"{int((known.sum(axis=1) != 1).sum())} rows with another number of ones",
-                "Leave multilabel out, or mend the rows",
-                LabelError,
+            raise LabelError(
+                f"{_WHERE}: one-hot labels must have exactly one 1 a row. Got"
+                f" {int((known.sum(axis=1) != 1).sum())} rows with another number of ones. Leave"
+                " multilabel out, or mend the rows."
             )
         values = np.where(missing.any(axis=1), -1, np.nan_to_num(matrix).argmax(axis=1)).astype(
             np.int64
@@ -284,12 +276,9 @@ def _of_column(values: list[Any]) -> Targets:
 def _checked(targets: Targets) -> Targets:
     n_known = int(targets.labelled.sum())
     if n_known == 0:
-        raise fault(
-            _WHERE,
-            "some images must have a label",
-            "none that has one",
-            "Pass labels, or train an Autoencoder",
-            LabelError,
+        raise LabelError(
+            f"{_WHERE}: some images must have a label. Got none that has one. Pass labels, or train"
+            " an Autoencoder."
         )
     problems = Problems(_WHERE)
     present = [name for name, count in zip(targets.classes, targets.counts(), strict=True) if count]
