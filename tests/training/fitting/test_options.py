@@ -155,10 +155,11 @@ def test_options_of_a_network_speak_of_plain_unless_a_recipe_is_named():
     assert make_options("detect", backbone="timm:x", latent=3).recipe == "feature"
 
 
-def test_a_memory_cannot_drop_the_images_that_it_holds() -> None:
-    with pytest.raises(InputError, match=r"--trim 0\.1 with --recipe memory"):
-        make_options("detect", recipe="memory", trim=0.1)
-    assert not make_options("detect", trim=0.1).takes_backbone
+def test_a_memory_beside_a_trained_network_cannot_drop_the_images_that_it_holds() -> None:
+    with pytest.raises(InputError, match=r"--trim 0\.1 with --recipe feature"):
+        make_options("detect", recipe="feature", trim=0.1)
+    assert make_options("detect", recipe="memory", trim=0.1).trim == 0.1
+    assert make_options("detect", trim=0.1).takes_backbone
     assert make_options("detect", recipe="sparse", weight=0.1).recipe_options == {"weight": 0.1}
 
 

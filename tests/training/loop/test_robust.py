@@ -116,6 +116,45 @@ def test_trimming_removes_mostly_the_hidden_anomalies_and_ranks_no_worse(contami
     assert any(note.startswith(f"trim: the {len(dropped)} of") for note in fitted.notes)
 
 
+def test_a_memory_drops_what_a_memory_of_the_others_finds_anomalous(contaminated, digits):
+    images, hidden = contaminated
+    recipe = make_recipe("memory", backbone="filters", size=300)
+    aucs, left = [], []
+    for trim in (0.0, 0.2, 0.2):
+        options = make_options("detect", trim=trim, seed=0, size=32)
+        fitted = fitting.fit(options, images, None, FitSession(recipe=recipe))
+        paths = [str(path) for part in fitted.parts.values() for path in part.paths]
+        left.append(paths)
+        detector = OneClassDetector()
+        detector._take(fitted.bundle)
+        aucs.append(roc_auc(digits.test.is_anomalous, detector.anomaly_scores(digits.test)))
+    dropped = set(left[0]) - set(left[1])
+    learnt = set(left[0]) - {str(path) for path in fitted.parts["calibration"].paths}
+    assert left[2] == left[1]
+    assert len(dropped) == pytest.approx(0.2 * len(learnt), abs=1)
+    assert len(dropped & hidden) > 0.7 * len(learnt & hidden)
+    assert aucs[1] > aucs[0]
+    words = fitted.bundle.config.training
+    assert (words.trimmed, words.images + words.validation_images) == (
+        len(dropped),
+        len(learnt) - len(dropped),
+    )
+
+
+@pytest.mark.parametrize("of_a_group", [True, False])
+def test_two_photographs_of_one_defect_vouch_for_each_other_only_where_nobody_says_so(of_a_group):
+    odd = np.zeros((4, 8, 8, 1), np.uint8)
+    odd[:2, :4], odd[2:, :, :4] = 255, 255
+    groups = [f"part {number // 2}" for number in range(40)] if of_a_group else None
+    images = ImageSet.from_arrays(np.concatenate([blobs(36, (8, 8)), odd]), groups=groups)
+    options = make_options("detect", trim=0.1, seed=0)
+    recipe = make_recipe("neighbours", nearest=1)
+    fitted = fitting.fit(options, images, images[:2], FitSession(recipe=recipe))
+    left = set(fitted.parts["fitted"].paths)
+    dropped = [number for number, path in enumerate(images.paths) if path not in left]
+    assert (dropped == [36, 37, 38, 39]) == of_a_group
+
+
 def test_without_trim_nothing_is_dropped_and_nothing_said():
     fitted = fit(ImageSet.from_arrays(blobs(40, (8, 8))), 0.0)
     assert fitted.bundle.config.training.trimmed == 0

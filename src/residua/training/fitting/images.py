@@ -2,8 +2,9 @@
 
 Sets that may hold a few bad images are trimmed: train briefly, drop the worst share, train again
 from the start, which is iterative trimming in one round (Rousseeuw and Van Driessen's concentration
-step, 1999). It looks at scores alone, so that it works for every recipe, and nothing in it is
-random, so that a resumed run drops the same images.
+step, 1999). It looks at scores alone, so that it works for every recipe, and all that is random in
+it follows from the seed, so that a resumed run drops the same images. A recipe that keeps its
+images would find them normal: each third of them is scored by what the others make of it.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ _OF_STEPS = (
     "device",
     "augment",
 )
+_PARTS = 3  # of the images, each judged by a model of the others
 _FIRST = 4  # the first training takes one epoch of so many
 SHARE_OF_MINUTES = 1 / (1 + 1 / _FIRST)
 """Of a time budget, for the second training: the first takes a quarter of its length."""
@@ -164,13 +166,22 @@ def _compute(work: FitWork, recipe: ClosedFormRecipe, trim: float) -> TrainedMod
     work.tell_of_file()
     held_out = work.prepared(work.validation, keep_float=True) if recipe.holds_out else None
     graph = _computed(work, images, held_out)
-    kept = np.arange(n_images)
+    kept, validation, n_trimmed = np.arange(n_images), work.validation, 0
     if trim:
-        best = keep_best(graph.scorer, images, trim)
-        dropped = np.delete(rows, best)
-        work.notes.add(say_dropped(work.fitted_on.paths[dropped], len(rows)))
+        fitted_on = work.fitted_on[rows]
+        if recipe.keeps_images:
+            best = least(_scores_by_others(work, images, fitted_on), trim)
+        else:
+            best = keep_best(graph.scorer, images, trim)
+        dropped, kept = np.delete(fitted_on.paths, best), np.delete(kept, np.delete(rows, best))
+        if held_out is not None:
+            left = keep_best(graph.scorer, held_out, trim)
+            dropped = np.concatenate([dropped, np.delete(validation.paths, left)])
+            held_out, validation = taken(held_out, left), validation[left]
+        n_trimmed = len(dropped)
+        n_judged = len(rows) + (0 if held_out is None else len(work.validation))
+        work.notes.add(say_dropped(dropped, n_judged))
         graph = _computed(work, taken(images, best), held_out)
-        kept = np.delete(kept, dropped)
     work.tell_of_network(graph.scorer.network)
     trained = TrainingResult(
         history={name: np.zeros(0) for name in HISTORY},
@@ -180,8 +191,26 @@ def _compute(work: FitWork, recipe: ClosedFormRecipe, trim: float) -> TrainedMod
         device="cpu",
         threads=torch.get_num_threads(),
     )
-    facts = {"trimmed": n_images - len(kept), "learnt_from": len(rows) - (n_images - len(kept))}
-    return TrainedModel(graph, trained, work.fitted_on[kept], work.validation, facts)
+    facts = {"trimmed": n_trimmed, "learnt_from": len(rows) - (n_images - len(kept))}
+    return TrainedModel(graph, trained, work.fitted_on[kept], validation, facts)
+
+
+def _scores_by_others(work: FitWork, images: Images, kept: ImageSet) -> NDArray[Any]:
+    """How anomalous each third of the prepared `images` is to a model of the others, (n_images,).
+
+    Whole groups of `kept`, the same images, are in one third.
+    """
+    codes = kept.group_codes
+    if codes is None or not codes.any():
+        codes = np.arange(len(kept))
+    order = np.random.default_rng(work.settings.seed).permutation(codes.max() + 1)
+    scores = np.empty(len(kept), np.float32)
+    for third in range(min(_PARTS, len(order))):
+        is_judged = order[codes] % _PARTS == third
+        judged = taken(images, np.flatnonzero(is_judged))
+        graph = _computed(work, taken(images, np.flatnonzero(~is_judged)), judged)
+        scores[is_judged] = _scores_of(graph.scorer, judged)
+    return scores
 
 
 def _computed(work: FitWork, images: Images, held_out: Images | None) -> InferenceGraph:
@@ -313,12 +342,19 @@ def keep_best(scorer: nn.Module, images: Images, trim: float) -> NDArray[np.int6
 
     All but the share `trim` (rounded) that `scorer` finds most anomalous.
     """
-    with torch.inference_mode():
-        scores = torch.cat(
-            [scorer(to_unit(chunk)).score for chunk in images.split(at_once(images, _CHUNK))]
-        ).numpy()
+    return least(_scores_of(scorer, images), trim)
+
+
+def least(scores: NDArray[Any], trim: float) -> NDArray[np.int64]:
+    """Which rows have the least scores, all but the share `trim` (rounded), in order."""
     n_kept = len(scores) - round(trim * len(scores))
     return np.sort(np.argsort(scores, kind="stable")[:n_kept])
+
+
+def _scores_of(scorer: nn.Module, images: Images) -> NDArray[Any]:
+    with torch.inference_mode():
+        chunks = images.split(at_once(images, _CHUNK))
+        return torch.cat([scorer(to_unit(chunk)).score for chunk in chunks]).numpy()  # type: ignore[no-any-return]
 
 
 def plan_first(plan: TrainingPlan) -> TrainingPlan:

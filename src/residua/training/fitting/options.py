@@ -25,8 +25,7 @@ from residua.training.loop.processes import check_spread
 from residua.training.loop.settings import TrainingSettings, sentence_of
 from residua.training.networks.backbones import named_backbone
 from residua.training.recipes import RECIPES, make_recipe
-from residua.training.recipes.inspect import Inspect
-from residua.training.recipes.memory import Memory
+from residua.training.recipes.feature import Feature
 from residua.training.scoring.prepare import Aspect
 from residua.training.strategies import STRATEGIES, make_strategy
 
@@ -110,9 +109,7 @@ class RecipeOptions(SharedOptions):
 
     @model_validator(mode="after")
     def _trim_needs_scores_of_training_images(self) -> Any:
-        backbone = self.recipe_options.get("backbone", NO_BACKBONE)
-        keeps = self.recipe == Memory.name or backbone != NO_BACKBONE
-        if self.trim and keeps and self.recipe != Inspect.name:
+        if self.trim and self.recipe == Feature.name:
             raise ValueError(
                 "trim drops the training images that score worst, and a memory holds just those, so"
                 f" that they score lowest. Got --trim {self.trim:g} with --recipe {self.recipe}."
@@ -127,10 +124,8 @@ class RecipeOptions(SharedOptions):
 
     @property
     def takes_backbone(self) -> bool:
-        """Whether a recipe that is chosen may look through a pretrained backbone: not in order to
-        trim.
-        """
-        return self.recipe_options.get("backbone") != NO_BACKBONE and not self.trim
+        """Whether a recipe that is chosen may look through a pretrained backbone."""
+        return self.recipe_options.get("backbone") != NO_BACKBONE
 
 
 class ReconstructOptions(RecipeOptions):
