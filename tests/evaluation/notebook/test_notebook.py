@@ -16,8 +16,7 @@ from chromium import BROWSER
 from residua.errors import InputError, MissingExtraError
 from residua.evaluation import Evidence
 from residua.evaluation.comparison import Contestant, compare_models
-from residua.evaluation.notebook.html import SHOWN
-from residua.evaluation.notebook.style import scoped, style
+from residua.evaluation.notebook.html import SHOWN, scoped, style
 
 HOSTILE = "</style><script>alert('x')</script><img src=x onerror=alert(1)>"
 

@@ -8,7 +8,7 @@ import pytest
 import residua
 from residua.errors import LabelError, RangeError, ShapeError
 from residua.evaluation.probes import evaluate_codes
-from residua.evaluation.probes.fitted import LINEAR, NEIGHBOURS, run_probe
+from residua.evaluation.probes.probe import LINEAR, NEIGHBOURS, run_probe
 from residua.evaluation.report.opening import opening
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from residua.training.synthesis import FAMILIES, Draws, add_defects, add_one_defect
-from residua.training.synthesis.blending import moved, seamless
+from residua.training.synthesis.defects import moved, seamless
 from residua.training.synthesis.masks import regions, specks, strokes, value_noise
 
 SIZE = (64, 80)

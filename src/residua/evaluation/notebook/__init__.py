@@ -3,7 +3,6 @@ report itself in a frame.
 """
 
 from residua.evaluation.notebook.frames import frame_of
-from residua.evaluation.notebook.html import html_of
-from residua.evaluation.notebook.inline import inline
+from residua.evaluation.notebook.html import html_of, inline
 
 __all__ = ["frame_of", "html_of", "inline"]

@@ -1,8 +1,14 @@
-"""Each kind of thing that residua hands out as a piece of HTML, made of the report's own parts."""
+"""Each kind of thing that residua hands out as a piece of HTML, made of the report's own parts.
+
+The report's style is bounded to it, and the report itself stands in a frame.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
 from hashlib import blake2b
 from typing import Any
 
@@ -12,7 +18,6 @@ from numpy.typing import NDArray
 from residua._pixels import as_bytes
 from residua._text import count
 from residua.evaluation.comparison import Comparison
-from residua.evaluation.notebook.style import ROOT, style
 from residua.evaluation.report import numbers, opening, sections, words
 from residua.evaluation.report.markup import (
     Html,
@@ -24,12 +29,66 @@ from residua.evaluation.report.markup import (
     scroller,
     table,
 )
-from residua.evaluation.report.page import verdict_box
+from residua.evaluation.report.page import asset, page, verdict_box, with_arrays
 from residua.evaluation.report.pictures import data_uri
 from residua.images import ImageSet
 from residua.images.summary import part_counts
 from residua.metrics.names import metric_words
 from residua.records import Estimate, Evaluation, Finding, OperatingPoint, assumptions_of
+
+ROOT = "residua"
+# What says that a notebook is light or dark, whatever the system's theme: Jupyter, VS Code, Colab.
+_LIGHT = ('[data-jp-theme-light="true"]', ".vscode-light", 'html[theme="light"]')
+_DARK = ('[data-jp-theme-light="false"]', ".vscode-dark", 'html[theme="dark"]')
+_RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
+_VARIABLES = re.compile(r":root \{([^}]*)\}")
+
+
+@cache
+def style() -> str:
+    """The style sheet; every rule holds within ``.residua`` alone.
+
+    >>> all(f".{ROOT}" in selector for selector, _ in _RULE.findall(style()))
+    True
+    """
+    base = asset("base.css")
+    light, dark = _VARIABLES.findall(base)
+    dark = f"{dark} color-scheme: dark;"
+    rules = base.partition("* { box-sizing")
+    return "\n".join(
+        (
+            f".{ROOT} {{{light} color-scheme: light; }}",
+            f"@media (prefers-color-scheme: dark) {{ .{ROOT} {{{dark} }} }}",
+            _themed(_DARK, dark),
+            _themed(_LIGHT, f"{light} color-scheme: light;"),
+            scoped(f"{rules[1]}{rules[2]}\n{asset('notebook.css')}"),
+        )
+    )
+
+
+def _themed(hosts: tuple[str, ...], variables: str) -> str:
+    return f"{', '.join(f'{host} .{ROOT}' for host in hosts)} {{{variables} }}"
+
+
+def scoped(css: str) -> str:
+    """`css` with every selector bounded to what residua shows; ``:root`` is its outermost element.
+
+    The class stands twice, so that a notebook's own rules for tables do not win.
+
+    >>> scoped(":root { margin: 0; } th, td { color: red; }")
+    '.residua.residua { margin: 0; } .residua.residua th, \
+.residua.residua td { color: red; }'
+    """
+    own = f".{ROOT}.{ROOT}"
+
+    def bounded(rule: re.Match[str]) -> str:
+        selectors = (one.strip() for one in re.split(r",(?![^(]*\))", rule[1]))
+        named = ", ".join(own if one == ":root" else f"{own} {one}" for one in selectors)
+        space = rule[1][: len(rule[1]) - len(rule[1].lstrip())]
+        return f"{space}{named} {{{rule[2]}}}"
+
+    return _RULE.sub(bounded, css)
+
 
 _FIGURES = 300_000  # characters of pictures under the findings of one record
 _MOST_LABELS = 12
@@ -223,3 +282,43 @@ SHOWN: dict[type, Callable[[Any], Html]] = {
     Estimate: _estimate,
 }
 """How each kind of thing is shown."""
+
+
+_SHARE = 0.15  # of the pictures that a file holds
+
+
+@dataclass(frozen=True)
+class Inline:
+    """A report that a notebook shows in a frame of its own.
+
+    The frame runs the report's scripts alone, and these reach nothing outside it.
+    """
+
+    html: str
+    height: int
+
+    def __repr__(self) -> str:
+        return (
+            f"A report of {len(self.html) / 1e6:.1f} MB, shown by notebooks."
+            " residua.write_html writes it to a file."
+        )
+
+    def _repr_html_(self) -> str:
+        return element(
+            "iframe",
+            srcdoc=self.html,
+            sandbox="allow-scripts",
+            title="Report",
+            style=f"width: 100%; height: {self.height}px; border: 0; border-radius: 12px",
+        )
+
+
+def inline(record: Evaluation, *, height: int, title: str) -> Inline:
+    """The report of a record, with fewer pictures than a file holds.
+
+    Raises
+    ------
+    InputError
+        If no arrays lie behind the record.
+    """
+    return Inline(page(title, [with_arrays(record, "show")], share=_SHARE), height)

@@ -1,8 +1,12 @@
-"""A model that somebody else trained, behind the interface of our own."""
+"""A model that somebody else trained, behind the interface of our own.
+
+A grey ramp is sent through when it is wrapped, so that what does not fit is said at once.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,17 +15,17 @@ from numpy.typing import NDArray
 from residua.engines import Scores, score_with
 from residua.engines.file_engines import error_columns
 from residua.engines.interface import check_channels
-from residua.errors import InputError
+from residua.errors import InputError, RangeError
 from residua.images import ImageSet
 from residua.images.loading import as_image_set
 from residua.images.resize import fit_to
 from residua.images.summary import looks_of
 from residua.records import Assumption, OperatingPoint
-from residua.runs.wrapped.contract import Contract, Known
+from residua.runs.wrapped.contract import Contract, Known, ramp
 from residua.runs.wrapped.errors_in_numpy import error_maps, restore_map, scores_of
-from residua.runs.wrapped.outputs import as_probabilities, several
-from residua.runs.wrapped.scales import Scale
-from residua.runs.wrapped.trying import try_out
+from residua.runs.wrapped.outputs import Picked, as_probabilities, pick, several
+from residua.runs.wrapped.readings import explained, far_better
+from residua.runs.wrapped.scales import SCALES, Scale
 from residua.thresholds import pixel_threshold_of
 from residua.thresholds.defaults import choose_operating_point
 from residua.thresholds.pixels import MapPeaks
@@ -215,3 +219,75 @@ class WrappedEngine:
 
 def _mean(parts: list[NDArray[np.float32]]) -> NDArray[np.float32]:
     return parts[0] if len(parts) == 1 else np.mean(parts, axis=0, dtype=np.float32)
+
+
+_FARTHEST = 1.0  # widths of its range that a reconstruction may lie outside of it
+_SURELY = 10  # times less error of a ramp, which few models were trained on
+_ALONE = 0.02  # of the range: int8 models scale a batch as a whole
+_SAME = 1e-4  # of the range: what two calls may differ by on a machine that adds in another order
+
+
+@dataclass(frozen=True)
+class Tried:
+    """The contract with the size of what comes out; which output is what; whether two calls
+    differ.
+    """
+
+    contract: Contract
+    picked: Picked
+    is_random: bool
+
+
+def try_out(known: Known, contract: Contract, *, may_resize: bool) -> Tried:
+    """Call the model twice on a grey ramp, and once with black images beside it.
+
+    Raises ShapeError if what comes out has another shape than what goes in. Raises RangeError if it
+    lies far outside of its scale, or is a ramp on another. Raises InputError if the ramp comes out
+    otherwise beside other images.
+    """
+    shown = ramp(contract.size, contract.channels, contract.batch_size)
+    given, once_more = contract.to_model(shown), contract.to_model(shown)
+    outputs, again = several(known.call(given)), several(known.call(once_more))
+    picked = pick(
+        outputs, given.shape, contract, may_resize=may_resize or contract.rebuilt is not None
+    )
+    contract = contract.model_copy(update={"rebuilt": picked.rebuilt})
+    made, other = (contract.arrange(one[picked.image]) for one in (outputs, again))
+    low, high = contract.outputs.range
+    reach = _FARTHEST * (high - low)
+    if not (np.isfinite(made).all() and made.min() >= low - reach and made.max() <= high + reach):
+        raise RangeError(
+            f"wrap: reconstructions must lie about [{low:.4g}, {high:.4g}], as"
+            f" outputs={contract.outputs.words} says. Got {float(made.min()):.3g} to"
+            f" {float(made.max()):.3g} for a grey ramp. State another with outputs= or values=."
+        )
+    if contract.rebuilt is None:
+        told = explained(contract.outputs.from_model(made), shown)
+        for scale in SCALES.values():
+            if told < 0.5 and far_better(explained(scale.from_model(made), shown), told, _SURELY):
+                raise RangeError(
+                    f"wrap: reconstructions must be on the scale outputs={contract.outputs.words}."
+                    f" A grey ramp came back on the scale {scale.words}. State it with outputs= or"
+                    " values=."
+                )
+    is_random = bool(np.abs(made - other).max(initial=0) > _SAME * (high - low))
+    if not is_random and contract.batch_size > 1:
+        _check_alone(known, contract, picked, made[0])
+    return Tried(contract, picked, is_random)
+
+
+def _check_alone(
+    known: Known, contract: Contract, picked: Picked, among_alike: NDArray[np.float32]
+) -> None:
+    """That the first image comes out alike whatever else is in its batch."""
+    shown = ramp(contract.size, contract.channels, contract.batch_size).copy()
+    shown[1:] = 0
+    made = contract.arrange(several(known.call(contract.to_model(shown)))[picked.image])
+    low, high = contract.outputs.range
+    off = float(np.abs(made[0] - among_alike).max()) / (high - low)
+    if off > _ALONE:
+        raise InputError(
+            "wrap: an image must come out alike whatever else is in its batch. Got values"
+            f" {off:.3g} of the range apart. Use batch normalisation as in testing (model.eval(),"
+            " training=False), or pass batch_size=1."
+        )
