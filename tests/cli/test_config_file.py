@@ -6,8 +6,8 @@ import pytest
 import typer
 
 from residua.cli import app
-from residua.cli.__init__ import GROUPS
 from residua.cli.config_file import options_of_file
+from residua.cli.help_groups import GROUPS
 
 FIT = typer.main.get_command(app).commands["fit"]
 KNOWN = [one.name for one in FIT.params if one.name not in ("config", "help")]

@@ -9,10 +9,9 @@ import signal
 import sys
 import threading
 from types import FrameType
-from typing import Annotated, Any, TypeGuard
+from typing import Annotated, TypeGuard
 
 import typer
-from typer.core import TyperCommand
 
 from residua._text import say, speak_every_encoding
 from residua._threads import wait_passively
@@ -26,6 +25,7 @@ from residua.cli.engines import engines
 from residua.cli.evaluate import evaluate
 from residua.cli.export import export
 from residua.cli.fit import fit
+from residua.cli.help_groups import GroupedCommand
 from residua.cli.info import info
 from residua.cli.judge import judge
 from residua.cli.kinds import kinds
@@ -40,46 +40,6 @@ from residua.cli.threshold import threshold
 from residua.cli.verify import verify
 from residua.cli.watch import watch
 from residua.errors import GateError, InputError, MissingExtraError, OutputError, ResiduaError
-
-GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
-    "fit": {
-        "Images": ("normal", "groups", "product", "bits", "root", "follow_links", "separator"),
-        "What the network sees": ("size", "aspect", "tiles", "region", "augment", "trim"),
-        "Recipe and network": (
-            "recipe", "backbone", "latent", "family", "width", "tied", "loss", "error", "density",
-        ),
-        "Classifiers": ("strategy", "weight", "distance", "mirrored", "class_weight"),
-        "Threshold": ("policy", "contamination"),
-        "Training": (
-            "epochs", "minutes", "batch_size", "learning_rate", "patience", "precision", "seed",
-        ),
-        "Machine": ("device", "threads", "devices", "nodes", "memory"),
-        "What is told": ("logger", "verbose", "quiet"),
-    },
-}  # fmt: skip
-"""Of a command, its headings and their options; what is named under none comes first."""
-
-
-class GroupedCommand(TyperCommand):
-    """A command whose help lists its options under the headings of `GROUPS`."""
-
-    def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write the arguments, the options without a heading, then each group."""
-        groups = GROUPS.get(self.name or "", {})
-        heading_of = {option: title for title, options in groups.items() for option in options}
-        lines: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
-        lines |= {title: [] for title in groups}
-        for parameter in self.get_params(ctx):
-            line = parameter.get_help_record(ctx)
-            is_argument = parameter.param_type_name == "argument"
-            title = "Arguments" if is_argument else heading_of.get(parameter.name or "", "Options")
-            if line is not None:
-                lines[title].append(line)
-        for title, rows in lines.items():
-            if rows:
-                with formatter.section(title):
-                    formatter.write_dl(rows)
-
 
 app = typer.Typer(
     name="residua",

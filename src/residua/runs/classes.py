@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from residua.errors import LabelError
 from residua.images import ImageSet
-from residua.metrics._classes import in_order
+from residua.runs.labels import class_names, label_values
 from residua.training.fitting.options import ClassifyOptions
 from residua.training.fitting.targets import LabelledSet, Targets, calibration_set, read_targets
 from residua.training.fitting.temperature import FEWEST
@@ -85,41 +85,3 @@ def _drawn(rows: NDArray[np.int64], labels: NDArray[Any], n: int, seed: int) -> 
         own = np.flatnonzero(names == name)
         rank[own] = (np.arange(len(own)) + 0.5) / len(own)
     return np.asarray(shuffled[np.argsort(rank, kind="stable")[:n]], np.int64)
-
-
-def label_values(
-    images: ImageSet, separator: str | None, classes: tuple[Any, ...] | None = None
-) -> Any:
-    """Labels as they are; with a separator the 0/1 matrix of the names between them, a row of NaN
-    where an image has none.
-    """
-    if separator is None or images.labels is None:
-        return images.labels
-    names = class_names(images, separator) if classes is None else classes
-    place = {str(name): column for column, name in enumerate(names)}
-    matrix = np.full((len(images), len(names)), np.nan)
-    for row, label in enumerate(images.labels.tolist()):
-        if label is None:
-            continue
-        matrix[row] = 0
-        for name in _split(label, separator):
-            if name not in place:
-                known = ", ".join(place)
-                raise LabelError(
-                    f"{images.source}: every label must be one that the model knows. Got {name},"
-                    f" where it knows {known}."
-                )
-            matrix[row, place[name]] = 1
-    return matrix
-
-
-def class_names(images: ImageSet, separator: str) -> tuple[str, ...]:
-    """The names that occur between separators, in order."""
-    labels = [] if images.labels is None else images.labels.tolist()
-    return tuple(
-        in_order(name for label in labels if label is not None for name in _split(label, separator))
-    )
-
-
-def _split(label: Any, separator: str) -> list[str]:
-    return [name.strip() for name in str(label).split(separator) if name.strip()]

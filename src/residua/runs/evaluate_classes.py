@@ -30,8 +30,8 @@ from residua.runs.baselines import (
     reconstructing_baselines,
     sampled,
 )
-from residua.runs.classes import label_values
 from residua.runs.job_result import EvaluationRequest, JobResult, with_findings, with_model
+from residua.runs.labels import label_values
 from residua.runs.model import Floats, JudgedModel
 from residua.runs.parts import JudgedImages
 from residua.runs.pictures import choose_images, make_thumbnails
