@@ -111,14 +111,9 @@ class Scores:
 def kinds_of(probabilities: NDArray[Any], kinds: Sequence[str]) -> list[str]:
     """The likeliest kind of each image, or none of these where that is likelier than all kinds.
 
-    Parameters
-    ----------
-    probabilities : float array, (n_images, n_kinds + 1)
-        The last column is that of none of these.
-    kinds : sequence of str
+    - `probabilities`: float array, (n_images, n_kinds + 1). The last column is that of none of
+      these.
 
-    Examples
-    --------
     >>> kinds_of(np.array([[0.35, 0.3, 0.35], [0.2, 0.2, 0.6]]), ["crack", "dent"])
     ['crack', 'none of these']
     """

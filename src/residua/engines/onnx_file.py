@@ -80,15 +80,9 @@ def open_session(
     Raises MissingExtraError if ONNX Runtime is not installed. Raises BundleError if the file is no
     ONNX model, or its weights are not where they may be.
 
-    Parameters
-    ----------
-    path : Path
-    purpose : str
-        For the message where ONNX Runtime is missing.
-    whole : bool
-        Refuse a file that keeps weights in others: the checksum of an exported file would not be
-        theirs.
-    threads : int, optional
+    - `purpose`: For the message where ONNX Runtime is missing.
+    - `whole`: Refuse a file that keeps weights in others: the checksum of an exported file would
+      not be theirs.
     """
     try:
         import onnxruntime

@@ -269,14 +269,11 @@ def multilabel_facts(
 ) -> JudgedFacts:
     """What is known of multi-label predictions; a probability above 0.5 counts as predicted.
 
-    Parameters
-    ----------
-    labels : 0/1 array, (n_images, n_labels)
-    predictions : 0/1 array, or float in [0, 1], of the same shape
-    classes : sequence, optional
-        Names of the labels.
-    groups : array, (n_images,), optional
-        Names of what the images were sampled in: intervals then speak of new groups.
+    - `labels`: 0/1 array, (n_images, n_labels).
+    - `predictions`: 0/1 array, or float in [0, 1], of the same shape.
+    - `classes`: sequence, optional. Names of the labels.
+    - `groups`: array, (n_images,), optional. Names of what the images were sampled in: intervals
+      then speak of new groups.
     """
     y, p = np.asarray(labels).astype(np.bool_), np.asarray(predictions)
     names, grouped = _names(classes, y, p), None if groups is None else Groups.read(groups, len(y))

@@ -49,22 +49,15 @@ def as_detection_labels(
 ) -> DetectionLabels:
     """Read labels of a detector's images.
 
-    Parameters
-    ----------
-    labels : array, (n_images,), or None
-        Booleans or 0/1 (1 = anomalous), 0/255 as in masks, or class names of which `normal` names
-        the normal ones; without `normal`, names that say it (``good``, ``OK``, ``pass``). None, an
-        empty string, NaN and masked entries are "no label". `DetectionLabels` come back as they
-        are.
-    n_images : int
-        For `labels` None: nothing is labelled.
-    normal : str or strings, optional
-        Matched against ``str(label)``; names that differ by case or blanks alone count as one.
-    column : str, optional
-        What the labels stood under in their file: below ``is_good`` 1 is normal.
+    - `labels`: array, (n_images,), or None. Booleans or 0/1 (1 = anomalous), 0/255 as in masks, or
+      class names of which `normal` names the normal ones; without `normal`, names that say it
+      (``good``, ``OK``, ``pass``). None, an empty string, NaN and masked entries are "no label".
+      `DetectionLabels` come back as they are.
+    - `n_images`: For `labels` None: nothing is labelled.
+    - `normal`: str or strings, optional. Matched against ``str(label)``; names that differ by case
+      or blanks alone count as one.
+    - `column`: What the labels stood under in their file: below ``is_good`` 1 is normal.
 
-    Examples
-    --------
     >>> read = as_detection_labels(
     ...     ["good", "crack", None], 3, normal=None, problems=Problems("example")
     ... )

@@ -54,12 +54,8 @@ def paired_shares(
     """Whether each image is right, under two models: McNemar's exact test on the images where they
     differ; in groups, the exact test of signs that are exchanged for whole groups.
 
-    Parameters
-    ----------
-    a, b : bool (n_images,)
+    - `a`, `b`: bool (n_images,).
 
-    Examples
-    --------
     >>> a, b = np.ones(100, bool), np.arange(100) >= 10
     >>> found = paired_shares(a, b, confidence=0.95)
     >>> round(found.difference.value, 2), round(found.p_value, 4), found.difference.low > 0

@@ -61,17 +61,12 @@ def beside_columns(
 
     Raises ShapeError or RangeError if values are not one number an image.
 
-    Parameters
-    ----------
-    where : str
-        The call, for messages.
-    baselines : mapping of str to mapping of str to Estimate or float array, (n_images,)
-        NaN is an image without a value. In ``accuracy`` a value says whether the image is right.
-    own : mapping of str to float array, (n_images,)
-        The model's values by metric, NaN where an image has none.
+    - `where`: The call, for messages.
+    - `baselines`: mapping of str to mapping of str to Estimate or float array, (n_images,). NaN is
+      an image without a value. In ``accuracy`` a value says whether the image is right.
+    - `own`: mapping of str to float array, (n_images,). The model's values by metric, NaN where an
+      image has none.
 
-    Examples
-    --------
     >>> errors = np.linspace(1, 2, 40)
     >>> found = beside_columns(
     ...     "example",
@@ -118,16 +113,10 @@ def standing_of_areas(
     turned around. One that may be at chance is not, since the better direction of chance would
     flatter it.
 
-    Parameters
-    ----------
-    is_anomalous : bool array, (n_images,)
-    scores, baseline : float arrays, (n_images,)
-        Higher = more anomalous.
-    area : Estimate
-        The baseline's own ROC AUC.
+    - `is_anomalous`: bool array, (n_images,).
+    - `scores`, `baseline`: float arrays, (n_images,). Higher = more anomalous.
+    - `area`: The baseline's own ROC AUC.
 
-    Examples
-    --------
     >>> labels, dark = np.arange(60) >= 30, -np.arange(60.0)
     >>> area = Estimate(value=0.0, low=0.0, high=0.1)
     >>> scores = np.tile([0.0, 1.0], 30)

@@ -22,10 +22,8 @@ def worst_images(
     """The twelve images with the highest error and the four with the lowest; None for images
     without height or odd channels.
 
-    Parameters
-    ----------
-    images, reconstructions : uint8, or float in [0, 1], (n_images, height, width, channels)
-    errors : float array, (n_images,)
+    - `images`, `reconstructions`: uint8, or float in [0, 1], (n_images, height, width, channels).
+    - `errors`: float array, (n_images,).
     """
     if len(images) == 0 or images.shape[1] == 1 or images.shape[3] not in (1, 3):
         return None

@@ -144,14 +144,8 @@ def not_applicable(
 ) -> tuple[NotApplicable, ...]:
     """The kinds of findings about this job that cannot be asked, each with the reason.
 
-    Parameters
-    ----------
-    facts : JudgedFacts
-    needs : iterable of str, optional
-        Only those kinds that lack one of these facts, such as `OF_MODEL`. Left out: all.
+    - `needs`: Only those kinds that lack one of these facts, such as `OF_MODEL`. Left out: all.
 
-    Examples
-    --------
     >>> facts = JudgedFacts(job="reconstruct")
     >>> next(one.reason for one in not_applicable(facts) if one.what == "dead-latent")
     'Needs a network with a latent code.'

@@ -130,16 +130,9 @@ class Figure:
     ) -> Figure:
         """Keep the first `MOST_GROUPS` groups of at most `MOST_PICTURES` each, and count the rest.
 
-        Parameters
-        ----------
-        groups
-            The most telling first; a sequence of pictures is a group without a caption.
-        histogram
-        caption
-            One line above the pictures.
+        - `groups`: The most telling first; a sequence of pictures is a group without a caption.
+        - `caption`: One line above the pictures.
 
-        Examples
-        --------
         >>> pair = [
         ...     Picture.of(np.zeros((8, 8)), "train/1.png"),
         ...     Picture.of(np.zeros((8, 8)), "test/7.png"),

@@ -105,16 +105,10 @@ def with_threshold_unknown(
 ) -> Estimate:
     """The `share` of normal images at a threshold, with what is not known of that threshold.
 
-    Parameters
-    ----------
-    share : Estimate
-        The interval of that share, were the threshold known.
-    above : callable
-        The share of normal images that score no lower than the anomaly of a rank, 0 the lowest.
-    n_anomalous : int
-    worth : float
-        How many independent anomalies they are worth.
-    recall : float
+    - `share`: The interval of that share, were the threshold known.
+    - `above`: The share of normal images that score no lower than the anomaly of a rank, 0 the
+      lowest.
+    - `worth`: How many independent anomalies they are worth.
     """
     if share.value is None or share.low is None or share.high is None:
         return share

@@ -100,17 +100,10 @@ def confusion_bounds(
 ) -> tuple[float, float]:
     """The least and the largest value of `statistic` over the tables that are not rejected.
 
-    Parameters
-    ----------
-    matrix : array, (n_classes, n_classes)
-        Counts, rows true.
-    statistic : callable
-        One of those above.
-    budget : float
-        The squared number of standard errors over the number of images.
+    - `matrix`: array, (n_classes, n_classes). Counts, rows true.
+    - `statistic`: One of those above.
+    - `budget`: The squared number of standard errors over the number of images.
 
-    Examples
-    --------
     >>> low, high = confusion_bounds(np.array([[90, 0], [0, 10]]), mean_recall, 1.96**2 / 100)
     >>> round(low, 2), high
     (0.85, 1.0)

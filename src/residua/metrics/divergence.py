@@ -23,14 +23,9 @@ Distance = Callable[[Floats, Floats, float, float], Floats]
 def mean_bounds(values: Floats, budget: float, *, least: float, most: float) -> tuple[float, float]:
     """Bounds of the mean of what lies between `least` and `most`, from a sample of it.
 
-    Parameters
-    ----------
-    values : float array, (n_images,)
-    budget : float
-        The squared number of standard errors over the number of images.
+    - `values`: float array, (n_images,).
+    - `budget`: The squared number of standard errors over the number of images.
 
-    Examples
-    --------
     Twenty losses near 0, of a kind that can be 1, do not show that the mean is near 0:
 
     >>> low, high = mean_bounds(np.full(20, 1e-4), 1.96**2 / 20, least=0, most=1)

@@ -192,15 +192,10 @@ def interval_by_images(
 ) -> Estimate:
     """A share with the interval that its influences give.
 
-    Parameters
-    ----------
-    value : float in [0, 1]
-        NaN where it is undefined.
-    influences : sequence of Influence
-        The first of what belongs to defects.
-    has_defects : bool array, (n_images,)
-    groups : Groups or None
-        Which of the images were sampled together; None where each was by itself.
+    - `value`: float in [0, 1]. NaN where it is undefined.
+    - `influences`: sequence of Influence. The first of what belongs to defects.
+    - `has_defects`: bool array, (n_images,).
+    - `groups`: Which of the images were sampled together; None where each was by itself.
     """
     n = len(has_defects)
     plain = Estimate(value=None, confidence=confidence, n=n)

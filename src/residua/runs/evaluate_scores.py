@@ -136,17 +136,10 @@ def _with_images(
 ) -> JudgedFacts:
     """`facts` of a detector with what its images and its model can be asked.
 
-    Parameters
-    ----------
-    facts : JudgedFacts
-        From `residua.evaluation.detection.detection_facts`.
-    model : JudgedModel
-        It scores other images: normal ones that are perturbed, and those it was fitted on.
-    calibration : Calibration
-        Its scores are on the scale of `scores`.
-    judged : JudgedImages
-    scores : Scores
-        Those of the judged images, with error columns.
+    - `facts`: From `residua.evaluation.detection.detection_facts`.
+    - `model`: It scores other images: normal ones that are perturbed, and those it was fitted on.
+    - `calibration`: Its scores are on the scale of `scores`.
+    - `scores`: Those of the judged images, with error columns.
     """
     checks, images = Checks(), judged.images
     statistics = checks.make("the looks of images", lambda: image_statistics(images))

@@ -133,16 +133,10 @@ class RunLogger:
     Raises MissingExtraError if the package of the logger is not installed. Raises InputError if
     there is no such logger.
 
-    Parameters
-    ----------
-    logger : str or a logger of Lightning
-        One of `LOGGERS`, or an object that is made already.
-    folder : Path
-        Where a named logger writes.
-    name : str
-        Of the fit, for loggers that show one.
-    resume : bool
-        Go on with what the last logger of this name wrote in `folder`.
+    - `logger`: str or a logger of Lightning. One of `LOGGERS`, or an object that is made already.
+    - `folder`: Where a named logger writes.
+    - `name`: Of the fit, for loggers that show one.
+    - `resume`: Go on with what the last logger of this name wrote in `folder`.
     """
 
     def __init__(

@@ -26,15 +26,9 @@ _STEP = 0.05
 def strictest_bound(n: int, confidence: float = 0.95) -> str:
     """At most 5% false alarms, or the smallest multiple of 5% that `n` normal images can show.
 
-    Parameters
-    ----------
-    n : int
-        Normal calibration images, or groups of them.
-    confidence : float
-        Of the bound, one-sided.
+    - `n`: Normal calibration images, or groups of them.
+    - `confidence`: Of the bound, one-sided.
 
-    Examples
-    --------
     >>> [strictest_bound(n).partition("<=")[2] for n in (300, 59, 58, 20, 5)]
     ['0.05', '0.05', '0.1', '0.15', '0.5']
     """

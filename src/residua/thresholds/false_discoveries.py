@@ -99,13 +99,9 @@ class FalseDiscoveries(NumberPolicy):
     ) -> BatchDecision:
         """Which images of a batch are flagged.
 
-        Parameters
-        ----------
-        reference : PValues or ProductPValues
-        p_values : float array, (n,)
-            NaN where an image has no score; it is not counted.
-        n_images : int, optional
-            Images of the whole batch, where some have not come yet: these count as p-values of 1.
+        - `p_values`: float array, (n,). NaN where an image has no score; it is not counted.
+        - `n_images`: Images of the whole batch, where some have not come yet: these count as
+          p-values of 1.
         """
         found = np.sort(p_values[~np.isnan(p_values)])
         n = max(len(found), n_images or 0)

@@ -47,19 +47,11 @@ def named_columns(
 ) -> Named:
     """Which of `columns` hold the probabilities of `classes`.
 
-    Parameters
-    ----------
-    header : sequence of str
-        Of the whole table.
-    columns : list of int
-        Places that may be probabilities.
-    classes : sequence of str
-        Those of the labels, or those that were told.
-    told : bool
-        Whether the classes were told, in the order of the columns.
+    - `header`: Of the whole table.
+    - `columns`: Places that may be probabilities.
+    - `classes`: Those of the labels, or those that were told.
+    - `told`: Whether the classes were told, in the order of the columns.
 
-    Examples
-    --------
     >>> named_columns(["path", "p[good]", "p[bad]"], [1, 2], ["bad", "good"], told=False).classes
     ('good', 'bad')
     >>> named_columns(["prob_ok", "prob_ko"], [0, 1], ["bad", "good"], told=False).refused[0]

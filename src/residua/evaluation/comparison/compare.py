@@ -268,12 +268,8 @@ def common_rows(hashes: Sequence[NDArray[Any]]) -> list[NDArray[np.int64]]:
 
     An image that occurs several times is matched as often as it occurs in every set.
 
-    Parameters
-    ----------
-    hashes : sequence of arrays of str, (n_images,) each
+    - `hashes`: sequence of arrays of str, (n_images,) each.
 
-    Examples
-    --------
     >>> rows = common_rows([np.array(["a", "b", "c"]), np.array(["c", "x", "a"])])
     >>> [one.tolist() for one in rows]
     [[0, 2], [2, 0]]

@@ -34,15 +34,9 @@ def cutoff_of(pairs: NDArray[np.int64], ratio: NDArray[np.float32], n_images: in
     blob that only moves have others at every distance, in chains; clothes (m about 6) have few near
     ones; six photographs of a part have many, but each with all.
 
-    Parameters
-    ----------
-    pairs : int array, (p, 2)
-    ratio : float array, (p,)
-        Distance of each pair, 1 where other pictures begin.
-    n_images : int
+    - `pairs`: int array, (p, 2).
+    - `ratio`: float array, (p,). Distance of each pair, 1 where other pictures begin.
 
-    Examples
-    --------
     >>> rng = np.random.default_rng(0)
     >>> pairs = rng.integers(0, 1000, (2000, 2))
     >>> [round(cutoff_of(pairs, 0.8 * rng.random(2000) ** (1 / m), 1000), 2) for m in (2, 6, 12)]

@@ -58,13 +58,8 @@ def compare_noise(
 ) -> Noise:
     """Compare the noise of two aligned pictures (height, width) in places without edges.
 
-    Parameters
-    ----------
-    resampled : two callables
-        White noise of 1 as each picture was resampled, which weakens it.
+    - `resampled`: two callables. White noise of 1 as each picture was resampled, which weakens it.
 
-    Examples
-    --------
     >>> rng = np.random.default_rng(0)
     >>> noise = [rng.normal(size=(40, 40)) for _ in range(3)]
     >>> as_it_is = (lambda: noise[2], lambda: noise[2])

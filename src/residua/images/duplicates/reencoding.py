@@ -53,13 +53,9 @@ def is_reencoded(first: Blocks | None, second: Blocks | None) -> bool:
 
     Another photograph of the same part is rounded to other steps, by its noise.
 
-    Parameters
-    ----------
-    first, second : float32 array, (n_blocks, 8, 8), or None
-        From `blocks_of`; of pictures of two sizes nothing is known.
+    - `first`, `second`: float32 array, (n_blocks, 8, 8), or None. From `blocks_of`; of pictures of
+      two sizes nothing is known.
 
-    Examples
-    --------
     >>> part = blocks_of(np.random.default_rng(0).integers(0, 255, (32, 32, 1)).astype(np.uint8))
     >>> coded = _coded(part, _STEPS[30:31], part)[0]
     >>> is_reencoded(part, coded), is_reencoded(part[::-1], coded)

@@ -28,12 +28,8 @@ _NOT_QUITE = 0.99  # a trained model is still to be scored
 class BenchmarkProgress:
     """Tells a watcher of every fit as it ends, and `on_fit` of every step.
 
-    Parameters
-    ----------
-    fits : iterable of (class, recipe, seed)
-        All that were asked for.
-    known : iterable of (fit, seconds)
-        Those that are finished already, and how long they took.
+    - `fits`: iterable of (class, recipe, seed). All that were asked for.
+    - `known`: iterable of (fit, seconds). Those that are finished already, and how long they took.
     """
 
     def __init__(

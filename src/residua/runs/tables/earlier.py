@@ -156,17 +156,11 @@ def read_earlier(
     """The scores of tables that residua wrote, by the hashes of their images; None where rows and
     hashes do not fit together.
 
-    Parameters
-    ----------
-    tables : paths
-    suffix : str
-        ``.csv`` or ``.parquet``.
-    digests : bytes
-        Sixteen of each row, in order.
-    columns, numbers : strings
-        The names of all columns in order, and of those to remember.
-    has_header : bool
-        Whether the first line of a CSV file names its columns.
+    - `tables`: paths.
+    - `suffix`: ``.csv`` or ``.parquet``.
+    - `digests`: bytes. Sixteen of each row, in order.
+    - `columns`, `numbers`: strings. The names of all columns in order, and of those to remember.
+    - `has_header`: Whether the first line of a CSV file names its columns.
     """
     places = [list(columns).index(name) for name in numbers]
     flag = list(columns).index("anomalous")

@@ -19,12 +19,9 @@ def targets_of(targets: Any, images: ImageSet) -> ImageSet:
 
     Raises ShapeError if an image has no target, several, or one with another number of channels.
 
-    Parameters
-    ----------
-    targets : SOURCE, ImageSet, array or function
-        A function gets `images`, and gives one target per image.
-    images : ImageSet
-        The judged ones.
+    - `targets`: SOURCE, ImageSet, array or function. A function gets `images`, and gives one target
+      per image.
+    - `images`: The judged ones.
     """
     if callable(targets) and not isinstance(targets, ImageSet):
         found, by_name = ImageSet.from_arrays(targets(images)), False

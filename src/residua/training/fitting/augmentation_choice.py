@@ -91,10 +91,8 @@ def _outweighs(one: int, other: int) -> bool:
 def mirror_votes(images: NDArray[np.float32], classes: NDArray[np.int64]) -> MirrorVotes:
     """What mirrored neighbours change, and what they are worth alone.
 
-    Parameters
-    ----------
-    images : (n, height, width, channels)
-    classes : (n,)
+    - `images`: (n, height, width, channels).
+    - `classes`: (n,).
     """
     n = len(images)
     upright, mirrored = images.reshape(n, -1), images[:, :, ::-1].reshape(n, -1)

@@ -66,16 +66,12 @@ def fit(
     Raises InputError, LabelError or ShapeError if there are too few images, or calibration cannot
     support what is asked of it.
 
-    Parameters
-    ----------
-    options : ReconstructOptions, DetectOptions or ClassifyOptions
-        What is asked; of a classifier with an `ImageSet`, its labels are the targets.
-    train : ImageSet or LabelledSet
-        Normal images only, unless the job is to classify. Unlabelled images take part in the
-        reconstruction loss of strategies that have one, and are left out by the others.
-    calibration : ImageSet or LabelledSet, optional
-        Where the threshold, or the temperature of a classifier, comes from. None: a fifth of
-        `train` for a detector, the validation slice for a classifier.
+    - `options`: ReconstructOptions, DetectOptions or ClassifyOptions. What is asked; of a
+      classifier with an `ImageSet`, its labels are the targets.
+    - `train`: Normal images only, unless the job is to classify. Unlabelled images take part in the
+      reconstruction loss of strategies that have one, and are left out by the others.
+    - `calibration`: Where the threshold, or the temperature of a classifier, comes from. None: a
+      fifth of `train` for a detector, the validation slice for a classifier.
     """
     session = session or FitSession()
     notes = Notes(session.on_note)

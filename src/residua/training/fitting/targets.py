@@ -118,17 +118,11 @@ def read_targets(labels: Any, n_images: int, *, multilabel: bool | None = None) 
     Raises LabelError or ShapeError if there are labels for another number of images, none at all, a
     single class, or values that name no class.
 
-    Parameters
-    ----------
-    labels : sequence, (n_images,), or 0/1 matrix, (n_images, n_classes)
-        Integers, strings, booleans; None, NaN and empty strings are "no label". Rows of a matrix
-        with exactly one 1 each are one-hot and mean classes; any other 0/1 matrix is multi-label. A
-        row of NaN is "no label".
-    multilabel : bool, optional
-        What a matrix is, where it could be either.
+    - `labels`: sequence, (n_images,), or 0/1 matrix, (n_images, n_classes). Integers, strings,
+      booleans; None, NaN and empty strings are "no label". Rows of a matrix with exactly one 1 each
+      are one-hot and mean classes; any other 0/1 matrix is multi-label. A row of NaN is "no label".
+    - `multilabel`: What a matrix is, where it could be either.
 
-    Examples
-    --------
     >>> read = read_targets(["cat", "dog", None, "dog"], 4)
     >>> read.classes, read.values.tolist()
     (('cat', 'dog'), [0, 1, -1, 1])

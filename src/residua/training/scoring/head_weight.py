@@ -45,16 +45,10 @@ def choose_weight(
     ROC AUC by the normal images that it does raise, nor if it is above ``(n_groups / 5) ** 2``: few
     defects cannot tell a large weight from luck, least of all if they are of several kinds.
 
-    Parameters
-    ----------
-    normals, defects : (score, raise) each, float tensors (n,)
-        Standardised score, and what the head would add at weight 1, by a head that had not seen
-        the image.
-    groups : int64 tensor, (n_defects,)
-        Which defects belong together.
+    - `normals`, `defects`: (score, raise) each, float tensors (n,). Standardised score, and what
+      the head would add at weight 1, by a head that had not seen the image.
+    - `groups`: int64 tensor, (n_defects,). Which defects belong together.
 
-    Examples
-    --------
     >>> normals = torch.arange(100.0), torch.zeros(100)
     >>> defects = torch.tensor([50.0, 60, 70, 80]), torch.full((4,), 80.0)
     >>> chosen = choose_weight(normals, defects, torch.arange(4))
@@ -97,15 +91,10 @@ def net_found(before: Tensor, after: Tensor, unraised: Tensor, groups: Tensor) -
 
     A share of the groups, in [-2, 1]; each counts once.
 
-    Parameters
-    ----------
-    before, after, unraised : bool tensors, (n,)
-        Which are flagged without the head, with it, and with it but for what it adds to them.
-    groups : int64 tensor, (n,)
-        Which images belong together.
+    - `before`, `after`, `unraised`: bool tensors, (n,). Which are flagged without the head, with
+      it, and with it but for what it adds to them.
+    - `groups`: int64 tensor, (n,). Which images belong together.
 
-    Examples
-    --------
     >>> before = torch.tensor([True, False, False, False])
     >>> after, none = torch.tensor([True, True, True, False]), torch.zeros(4).bool()
     >>> net_found(before, after, none, torch.arange(4))

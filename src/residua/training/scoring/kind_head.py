@@ -70,14 +70,11 @@ class KindHead(nn.Module):
     def fit(self, white: Tensor, kinds: Tensor, groups: Tensor, others: Tensor) -> KindLearning:
         """Learn kinds from defects, of which each kind has two groups at least.
 
-        Parameters
-        ----------
-        white : float tensor, (n, n_features)
-            Whitened features of the defects.
-        kinds, groups : int64 tensors, (n,)
-            Kinds from 0, and which defects are left out together.
-        others : float tensor, (n_others, n_features)
-            Of images that are of no kind, which count where there is one kind only.
+        - `white`: float tensor, (n, n_features). Whitened features of the defects.
+        - `kinds`, `groups`: int64 tensors, (n,). Kinds from 0, and which defects are left out
+          together.
+        - `others`: float tensor, (n_others, n_features). Of images that are of no kind, which count
+          where there is one kind only.
         """
         from sklearn.linear_model import LogisticRegression
 

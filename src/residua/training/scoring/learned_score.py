@@ -199,29 +199,22 @@ class LearnedScorer(ScorerAround):
     ) -> Learning:
         """Learn from corrected images beside normal ones that neither calibrate nor test.
 
-        Parameters
-        ----------
-        normals : Seen
-            Normal images; those of which the inner scorer was fitted give features alone.
-        is_held_out : bool tensor, (n_normals,)
-            Which of them the inner scorer was not fitted to, so that their scores count.
-        good : Seen, optional
-            Good images that raised a false alarm.
-        defects : Seen, optional
-            Labelled defects.
-        groups, good_groups : int64 tensors, (n_defects,) and (n_good,), optional
-            Which defects, and which good images, belong together and are left out together.
-        head : "wide", "narrow" or None
-            Where the head counts: from two spreads of normal images on, or beyond all normal
-            images that were left out, so that none raises the threshold. None: it has no weight.
-        kinds : int64 tensor, (n_defects,), optional
-            The kind of each defect from 0, -1 where nobody named one; each has two groups.
-        made : Seen, optional
-            Defects that were made on normal images; without any, the reach is never wide.
-        reach : "wide", "narrow" or "none"
-            How far good images are learnt. Wide: what is more like one than all of `normals` and
-            `made` are is lowered, if another good image is as much like it; else its repeats are.
-            Narrow: repeats alone. None: nothing is lowered.
+        - `normals`: Normal images; those of which the inner scorer was fitted give features alone.
+        - `is_held_out`: bool tensor, (n_normals,). Which of them the inner scorer was not fitted
+          to, so that their scores count.
+        - `good`: Good images that raised a false alarm.
+        - `defects`: Labelled defects.
+        - `groups`, `good_groups`: int64 tensors, (n_defects,) and (n_good,), optional. Which
+          defects, and which good images, belong together and are left out together.
+        - `head`: "wide", "narrow" or None. Where the head counts: from two spreads of normal images
+          on, or beyond all normal images that were left out, so that none raises the threshold.
+          None: it has no weight.
+        - `kinds`: int64 tensor, (n_defects,), optional. The kind of each defect from 0, -1 where
+          nobody named one; each has two groups.
+        - `made`: Defects that were made on normal images; without any, the reach is never wide.
+        - `reach`: "wide", "narrow" or "none". How far good images are learnt. Wide: what is more
+          like one than all of `normals` and `made` are is lowered, if another good image is as much
+          like it; else its repeats are. Narrow: repeats alone. None: nothing is lowered.
         """
         held_out = normals.rows(is_held_out)
         self.base_mean = held_out.score.mean()
