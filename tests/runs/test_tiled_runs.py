@@ -21,6 +21,7 @@ from residua.metrics import PixelTally
 from residua.runs.engines import export_run, open_trained
 from residua.runs.evaluate import evaluate_run
 from residua.runs.fit import fit_run
+from residua.runs.learning.learn import learn_run
 from residua.runs.progress import Watcher
 from residua.runs.trained_run import TrainedRun
 from residua.server import load_model
@@ -143,6 +144,43 @@ def test_pixels_outside_the_region_count_nowhere(run, source):
     changed[:, :8] = 255 - changed[:, :8]
     one, other = engine.score([images[0]]), engine.score([changed])
     assert one.score[0] == other.score[0] and one.columns["mse"][0] == other.columns["mse"][0]
+
+
+def test_tiles_learn_and_a_false_alarm_in_one_hides_no_defect_in_another(run, source, tmp_path):
+    images = residua.load_images(source)
+    before = run.model().engine
+    odd = np.flatnonzero(images.test.is_anomalous)[:6]
+    # A picture with a false alarm in one place, and the same with a defect in another one too.
+    alarm = images.test[0].copy()
+    alarm[2:12, 12:22] = 255 - alarm[2:12, 12:22]
+    both = alarm.copy()
+    both[20:30, 36:46] = 128
+    for name, picture in (("good/alarm", alarm), ("good/again", alarm // 2 + alarm // 4)):
+        (tmp_path / "said/good").mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture[..., 0]).save(tmp_path / "said" / f"{name}.png")
+    for number, n in enumerate(odd):
+        kind = tmp_path / "said/defect" / ("four" if number % 2 else "other")
+        kind.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(images.test[int(n)][..., 0]).save(kind / f"{n}.png")
+    record = learn_run(run.path, str(tmp_path / "said"), tmp_path / "run2")
+    learnt = TrainedRun(tmp_path / "run2")
+    bundle, after = load_bundle(learnt.bundle), learnt.model().engine
+    assert (record.n_alarms, record.defects.n) == (2, len(odd))
+    paths = learnt.read_images("path", "part")
+    held = np.isin(images.paths, paths["path"][paths["part"] == "calibration"])
+    scored = score_with(after, images[np.flatnonzero(held)])
+    np.testing.assert_allclose(
+        np.sort(scored.score), np.sort(bundle.calibration_scores), rtol=1e-4, atol=1e-4
+    )
+    assert before.score([alarm]).anomalous[0] and not after.score([alarm]).anomalous[0]
+    assert after.score([both]).anomalous[0]
+    kinds = after.score([both]).probabilities
+    assert kinds.shape == (1, 3) and kinds.sum() == pytest.approx(1)
+    export_run(learnt.path, KINDS["onnx"])
+    exported = TrainedRun(learnt.path).model("onnx").engine.score([alarm, both])
+    np.testing.assert_allclose(exported.score, after.score([alarm, both]).score, atol=1e-4)
+    again = learn_run(learnt.path, str(tmp_path / "said"), tmp_path / "run3")
+    assert again.threshold_after == pytest.approx(record.threshold_after)
 
 
 def test_images_of_another_size_are_told_and_the_region_scales_with_them(run, source, tmp_path):

@@ -31,15 +31,15 @@ class _Gathered:
     columns: dict[str, list[np.float32]] = field(default_factory=dict)
     map: Stitched | None = None
     rebuilt: Stitched | None = None
-    probabilities: NDArray[np.float32] | None = None
+    probabilities: dict[int, NDArray[np.float32]] = field(default_factory=dict)
 
 
 class TiledEngine:
     """Cuts images into tiles, scores these by `engine` in its own batches, and joins the results.
 
     Maps and reconstructions are stitched. The score of an image is made of its tiles' by the
-    tiling; mse, mae and ssim are the means of theirs. Memory holds the images, a map each, and one
-    batch of tiles.
+    tiling; mse, mae and ssim are the means of theirs, and probabilities those of its highest tile.
+    Memory holds the images, a map each, and one batch of tiles.
     """
 
     def __init__(
@@ -86,8 +86,8 @@ class TiledEngine:
                 else None
             ),
             (
-                np.stack([one.probabilities for one in each if one.probabilities is not None])
-                if each[0].probabilities is not None
+                np.stack([one.probabilities[self._highest(one)] for one in each])
+                if each[0].probabilities
                 else None
             ),
         )
@@ -104,6 +104,10 @@ class TiledEngine:
             for one in self._gathered(batch, wanted)
         ]
         return np.stack(parts)
+
+    def _highest(self, one: _Gathered) -> int:
+        """The tile that gives the image its score."""
+        return int(np.nanargmax(self._framing.tiling.standard(one.scores)))
 
     def _gathered(self, images: Sequence[NDArray[Any]], wanted: dict[str, bool]) -> list[_Gathered]:
         n_places = self._framing.tiling.n_places
@@ -129,8 +133,8 @@ class TiledEngine:
         one.scores[place] = found.score[at]
         for name, values in found.columns.items():
             one.columns.setdefault(name, []).append(values[at])
-        if found.probabilities is not None:  # only a region has any: tiles learn no kinds
-            one.probabilities = found.probabilities[at]
+        if found.probabilities is not None:
+            one.probabilities[place] = found.probabilities[at]
         if found.maps is not None:
             one.map = one.map or Stitched(framing, height, width)
             one.map.add(place, framing.within(found.maps[at], height, width, place))

@@ -108,8 +108,12 @@ class Tiling(Record):
 
         NaN where a tile is not looked at.
         """
-        standard = (np.asarray(scores, np.float64) - self.means) / self.spreads
+        standard = self.standard(scores)
         return float(np.sort(standard[~np.isnan(standard)])[-self.highest :].mean())
+
+    def standard(self, scores: NDArray[Any]) -> NDArray[np.float64]:
+        """Each tile's score less the mean of its place, over the spread, (..., n_places)."""
+        return np.asarray((np.asarray(scores, np.float64) - self.means) / self.spreads)
 
     def standardised(self, scores: NDArray[Any]) -> Tiling:
         """The same grid with the means and spreads of the tiles of normal images.

@@ -13,14 +13,12 @@ import pytest
 from residua.errors import InputError, LabelError, OutputError
 from residua.images import load_images
 from residua.images.region import Region
-from residua.images.tiling import Tiling
 from residua.runs.compare import compare_runs
 from residua.runs.evaluate import evaluate_run
 from residua.runs.fit import fit_run
 from residua.runs.learning import groups
 from residua.runs.learning.features import StoredFeatures
 from residua.runs.learning.learn import learn_run, moved_among, undo_learning
-from residua.runs.learning.model import check_learns
 from residua.runs.learning.record import Flagged, read_record
 from residua.runs.learning.versions import compare_versions
 from residua.runs.progress import Watcher
@@ -50,12 +48,6 @@ def test_a_reconstructor_stores_no_features(source, tmp_path):
     assert not (run.path / "features.npz").exists()
     with pytest.raises(InputError, match="must be a detector"):
         learn_run(run.path, str(source), tmp_path / "run2")
-
-
-def test_a_model_that_sees_tiles_cannot_learn(finished):
-    config = load_bundle(finished.bundle).config.model_copy(update={"tiling": Tiling()})
-    with pytest.raises(InputError, match="sees tiles: after learning another tile"):
-        check_learns(config)
 
 
 def test_a_model_that_sees_a_region_learns_from_what_lies_in_it(source, tmp_path, monkeypatch):

@@ -39,7 +39,8 @@ class StoredFeatures:
 
     ``parts`` name each image's use, one of `PARTS`; ``pixels`` are the hashes of its pixels;
     ``groups`` tell which corrected images belong together, by number; ``kinds`` name the kinds of
-    defects, empty where nobody did.
+    defects, empty where nobody did. ``teaches`` has the shape of the scores: which tiles of a
+    corrected image teach.
     """
 
     seen: Seen
@@ -47,21 +48,33 @@ class StoredFeatures:
     pixels: NDArray[Any]
     groups: NDArray[np.int64]
     kinds: NDArray[Any]
+    teaches: NDArray[np.bool_]
 
     @classmethod
     def of_images(
         cls, bundle: Bundle, images: ImageSet, part: str, *, made: str | None = None
     ) -> StoredFeatures:
         """Those of `images`, computed by the model's graph; or of anomalies of the kind `made`
-        on each of them.
+        on each of them, or on one tile of each.
         """
-        cut = bundle.config.framing.cut_all(images)  # the box around a region
+        framing = bundle.config.framing
+        cut = framing.cut_all(images)  # tiles, or the box around a region
+        places = [framing.places(*size) for size in images.sizes.tolist()]
+        rows = np.repeat(np.arange(len(images)), [len(some) for some in places])
+        at = np.concatenate([*places, np.zeros(0)]).astype(np.int64)
+        if made is not None and bundle.config.tiling is not None:
+            first = np.searchsorted(rows, np.arange(len(images)))
+            one = first + [row % len(some) for row, some in enumerate(places)]
+            cut, rows, at = cut[one], rows[one], at[one]
         seen = see_images(bundle.graph, cut, batch_size=bundle.config.batch_size, made=made)
+        if bundle.config.tiling is not None:
+            seen = _by_image(seen, rows, at, (len(images), framing.tiling.n_places))
         codes = images.group_codes
         groups = np.arange(len(images)) if codes is None else codes
         parts = np.full(len(images), part, object)
         kinds = np.full(len(images), "", object)
-        return cls(seen, parts, images.pixel_hashes.astype(object), groups, kinds)
+        teaches = ~np.isnan(seen.score.numpy())
+        return cls(seen, parts, images.pixel_hashes.astype(object), groups, kinds, teaches)
 
     @classmethod
     def of_fit(cls, bundle: Bundle, parts: Mapping[str, ImageSet]) -> StoredFeatures:
@@ -70,7 +83,7 @@ class StoredFeatures:
         """
         named = {"train": "fitted", "held out": "validation", "calibration": "calibration"}
         there = {
-            part: images[sample_rows(len(images), _MOST.get(part, len(images)), 0)]
+            part: images[sample_rows(len(images), _most(bundle, part, len(images)), 0)]
             for part, name in named.items()
             if (images := parts.get(name)) is not None and len(images)
         }
@@ -87,7 +100,7 @@ class StoredFeatures:
     def rows(self, chosen: NDArray[Any]) -> StoredFeatures:
         """These images alone, by a mask or by numbers."""
         seen = self.seen.rows(torch.from_numpy(chosen))
-        columns = (self.parts, self.pixels, self.groups, self.kinds)
+        columns = (self.parts, self.pixels, self.groups, self.kinds, self.teaches)
         return StoredFeatures(seen, *(column[chosen] for column in columns))
 
     def of(self, *parts: str) -> StoredFeatures:
@@ -106,6 +119,7 @@ class StoredFeatures:
             "pixels": self.pixels.astype(str),
             "groups": self.groups,
             "kinds": self.kinds.astype(str),
+            "teaches": self.teaches,
             "weights": np.array(folder.weights_sha256()),
         }
         with atomic_write(_path(folder)) as file:
@@ -128,10 +142,11 @@ class StoredFeatures:
                 return None
             seen = Seen(*(torch.from_numpy(columns[name]) for name in Seen._fields))
             parts = np.array([PARTS[number] for number in columns["part"]], object)
-            # Files of earlier versions have no kinds.
+            # Files of earlier versions have no kinds, and of whole images all is taught.
             kinds = columns.get("kinds", np.full(len(parts), "")).astype(object)
+            teaches = columns.get("teaches", np.ones(seen.score.shape, np.bool_))
             pixels = columns["pixels"].astype(object)
-            found = cls(seen, parts, pixels, columns["groups"], kinds)
+            found = cls(seen, parts, pixels, columns["groups"], kinds, teaches)
         except (KeyError, IndexError, TypeError, ValueError, OSError) as error:
             raise _damaged(folder) from error
         if not _holds(found):
@@ -144,7 +159,7 @@ def joined(some: list[StoredFeatures]) -> StoredFeatures:
     if not some:
         nothing = Seen(torch.zeros(0), torch.zeros(0, 1), torch.zeros(0, 1))
         none = np.zeros(0, object)
-        return StoredFeatures(nothing, none, none, np.zeros(0, int), none)
+        return StoredFeatures(nothing, none, none, np.zeros(0, int), none, np.zeros(0, np.bool_))
     groups, first = [], 0
     for one in some:
         groups.append(one.groups + first)
@@ -155,7 +170,25 @@ def joined(some: list[StoredFeatures]) -> StoredFeatures:
         np.concatenate([one.pixels for one in some]),
         np.concatenate(groups),
         np.concatenate([one.kinds for one in some]),
+        np.concatenate([one.teaches for one in some]),
     )
+
+
+def _by_image(seen: Seen, rows: NDArray[Any], at: NDArray[Any], shape: tuple[int, int]) -> Seen:
+    """Features of tiles, a row per image; NaN where no tile is seen."""
+
+    def whole(values: torch.Tensor) -> torch.Tensor:
+        filled = torch.full((*shape, *values.shape[1:]), torch.nan)
+        filled[torch.from_numpy(rows), torch.from_numpy(at)] = values
+        return filled
+
+    return Seen(*map(whole, seen))
+
+
+def _most(bundle: Bundle, part: str, n: int) -> int:
+    """Images of a part whose features are kept; fewer where each has many tiles."""
+    most = _MOST.get(part)
+    return n if most is None else max(_MADE_ON, most // bundle.config.framing.tiling.n_places)
 
 
 def joined_groups(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.int64]:
@@ -183,17 +216,15 @@ def joined_groups(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.int64
 def keep_features(
     folder: RunFolder, bundle: Bundle, parts: Mapping[str, ImageSet], watcher: Watcher
 ) -> None:
-    """Compute and store the features of a detector's fit, unless they would take too much.
-
-    A detector that sees tiles cannot learn, so nothing is stored of it.
-    """
-    if bundle.config.job != "detect" or bundle.config.tiling is not None:
+    """Compute and store the features of a detector's fit, unless they would take too much."""
+    if bundle.config.job != "detect":
         return
     calibration = parts.get("calibration")
     if calibration is not None and len(calibration):
         one = StoredFeatures.of_images(bundle, calibration[:1], "calibration")
         n_images = len(calibration) + sum(
-            min(most, len(parts[name])) for most, name in zip(_MOST.values(), _KEPT, strict=True)
+            min(_most(bundle, part, 0), len(parts[name]))
+            for part, name in zip(_MOST, _KEPT, strict=True)
         )
         n_images += len(_MADE) * _MADE_ON
         n_bytes = 4 * sum(values[0].numel() for values in one.seen) * n_images
@@ -210,10 +241,17 @@ def _holds(found: StoredFeatures) -> bool:
     """Whether all columns are of the same images, and hold finite numbers of their kind."""
     named: list[Any] = [found.parts, found.pixels, found.groups, found.kinds, *found.seen]
     lengths = {len(column) for column in named}
+    score, *vectors = found.seen
+    is_seen = ~score.isnan()
     return (
         len(lengths) == 1
-        and [values.ndim for values in found.seen] == [1, 2, 2]
-        and all(v.dtype == torch.float32 and bool(v.isfinite().all()) for v in found.seen)
+        and score.ndim in (1, 2)
+        and all(v.shape[:-1] == score.shape for v in vectors)
+        and all(v.dtype == torch.float32 for v in found.seen)
+        and all(bool(v[is_seen].isfinite().all()) for v in found.seen)
+        and found.teaches.shape == score.shape
+        and found.teaches.dtype == np.bool_
+        and bool(is_seen.any(-1).all())
         and found.pixels.ndim == found.kinds.ndim == 1
         and found.groups.ndim == 1
         and found.groups.dtype == np.int64

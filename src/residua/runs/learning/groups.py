@@ -20,7 +20,8 @@ from residua.evaluation.report.pictures import data_uri, error_ceiling, heat_map
 from residua.images import ImageSet
 from residua.runs.learning.corrections import GROUP
 from residua.runs.learning.features import StoredFeatures
-from residua.runs.learning.model import check_learns, scores_of
+from residua.runs.learning.model import check_learns
+from residua.runs.learning.tile_scores import highest_tile, scores_of
 from residua.runs.open_run import check_trained
 from residua.runs.progress import Watcher
 from residua.runs.trained_run import TrainedRun
@@ -92,7 +93,7 @@ def group_flagged(
     own = origin.is_own(source)
     images = origin.load(watcher, named=True) if own else origin.load_other(source, watcher)
     features = StoredFeatures.of_images(bundle, images, "defect")
-    scores = scores_of(bundle.graph.scorer, features.seen, bundle.config.batch_size)
+    scores = scores_of(bundle.graph.scorer, features.seen, bundle.config)
     rows = np.flatnonzero(scores.numpy() > point.threshold)
     if len(rows) < 2:
         raise InputError(
@@ -107,9 +108,10 @@ def group_flagged(
             f"{source}: images must have 8 bits to be copied into groups. They have more. Name the"
             " kinds in a manifest with the columns path, label and kind."
         )
-    codes = group_alike(
-        features.rows(rows).seen, stored.of("train", "held out", "calibration").seen
-    )
+    flagged = features.rows(rows).seen
+    which = highest_tile(bundle.graph.scorer, flagged, bundle.config)
+    normals, _ = stored.of("train", "held out", "calibration").seen.apart()
+    codes = group_alike(flagged.rows(torch.from_numpy(which)), normals)
     groups = [rows[codes == code] for code in range(codes.max() + 1)]
     groups.sort(key=len, reverse=True)
     _copy(images, groups, place)

@@ -18,6 +18,7 @@ from residua.runs.learning.copies import Copies
 from residua.runs.learning.corrections import Corrections
 from residua.runs.learning.features import StoredFeatures, joined, joined_groups
 from residua.runs.learning.record import Flagged
+from residua.runs.learning.tile_scores import of_images, scores_of, teaching_tiles, tile_scores
 from residua.runs.progress import Watcher
 from residua.thresholds import parse_policy
 from residua.thresholds.defaults import choose_again, choose_operating_point
@@ -26,7 +27,7 @@ from residua.thresholds.fixed import Fixed
 from residua.training.bundle import Bundle, BundleConfig, check_fits
 from residua.training.scoring.graph import InferenceGraph, lay_out
 from residua.training.scoring.head_weight import net_found
-from residua.training.scoring.learned_score import LearnedScorer, Learning, Reach, Seen
+from residua.training.scoring.learned_score import LearnedScorer, Learning, Reach
 
 _FEWEST_HELD_OUT = 20  # normal images that no threshold needs; with fewer, calibration lends half
 
@@ -91,13 +92,14 @@ def learn_model(
     spellings = {spelled(kind): kind for kind in stored.kinds.tolist()}
     named = [one.kind or "" for one in corrections.said]
     kinds = np.array([spellings.get(spelled(kind), kind) for kind in named], object)
-    of_corrections = replace(of_corrections, kinds=kinds)
+    is_good = corrections.is_good
+    teaches = teaching_tiles(before, of_corrections, is_good, stored, config)
+    of_corrections = replace(of_corrections, kinds=kinds, teaches=teaches)
     if copies.groups is not None:
         groups = joined_groups(of_corrections.groups, copies.groups)
         of_corrections = replace(of_corrections, groups=groups)
-    scores_before = scores_of(before, of_corrections.seen, config.batch_size)
-    was_flagged = (scores_before > point.threshold).numpy()
-    is_good = corrections.is_good
+    scores_before = scores_of(before, of_corrections.seen, config).numpy()
+    was_flagged = scores_before > point.threshold
     # Corrected once more: what was learnt of such an image lowers it, and judges it no more.
     was_good, was_defect = (
         np.isin(of_corrections.pixels, stored.of(part).pixels) for part in ("good", "defect")
@@ -130,17 +132,18 @@ def learn_model(
     for note in version.notes:
         watcher.note(note)
     scorer, learning, scores = version.scorer, version.learning, version.scores
-    scores_of_parent = scores_of(before, calibration.features.seen, config.batch_size).numpy()
+    scores_of_parent = scores_of(before, calibration.features.seen, config).numpy()
+    fresh = version.config.model_copy(update={"learnt": True, "kinds": lesson.kinds or None})
     learnt = replace(
         bundle,
-        config=config.model_copy(update={"learnt": True, "kinds": lesson.kinds or None}),
+        config=fresh,
         graph=InferenceGraph(bundle.graph.prepare, scorer).eval(),
         calibration_scores=scores,
         calibration_is_anomalous=calibration.is_anomalous,
         calibration_groups=calibration.groups,
     ).with_operating_point(version.point)
     assert learnt.config.operating_point is not None
-    now = scores_of(scorer, of_corrections.seen, config.batch_size).numpy()
+    now = scores_of(scorer, of_corrections.seen, fresh).numpy()
     flagged = np.stack([was_flagged, now > learnt.config.operating_point.threshold], axis=1)
     features = joined([normals, calibration.features, taught, made])
     n_alarms = int(is_alarm.sum())
@@ -151,28 +154,28 @@ def learn_model(
         "anomalies": (scores_of_parent, scores, calibration.is_anomalous & ~has_taught),
         # Earlier corrections taught the parent, so that it knows them.
         "defects": (
-            scores_before.numpy()[~is_good],
+            scores_before[~is_good],
             _last(learning.defects, n_bad),
             is_new[~is_good],
         ),
         "unlike": (
-            scores_before.numpy()[~is_good],
+            scores_before[~is_good],
             _last(learning.unraised, n_bad),
             is_new[~is_good] & bool(scorer.weight > 0),
         ),
         "alarms": (
-            scores_before.numpy()[is_alarm],
+            scores_before[is_alarm],
             _last(learning.good, n_alarms),
             is_new[is_alarm],
         ),
         "made": (
-            scores_of(before, made.seen, config.batch_size).numpy(),
-            scores_of(scorer, made.seen, config.batch_size).numpy(),
+            scores_of(before, made.seen, config).numpy(),
+            scores_of(scorer, made.seen, fresh).numpy(),
             None,
         ),
         "normals": (
-            scores_of(before, held_out, config.batch_size).numpy(),
-            scores_of(scorer, held_out, config.batch_size).numpy(),
+            scores_of(before, held_out, config).numpy(),
+            scores_of(scorer, held_out, fresh).numpy(),
             None,
         ),
     }
@@ -196,8 +199,12 @@ def learn_model(
 
 @dataclass(frozen=True)
 class _Version:
-    """One way to score that has learnt, with the calibration scores and the threshold chosen."""
+    """One way to score that has learnt, with the calibration scores and the threshold chosen.
 
+    ``config`` has the means and spreads of its tiles; ``learning`` holds scores of whole images.
+    """
+
+    config: BundleConfig
     scorer: LearnedScorer
     learning: Learning
     scores: NDArray[np.float32]
@@ -284,15 +291,13 @@ class _Lesson:
         asked = {
             "anomalies": version.scores[self.calibration.is_anomalous & is_free],
             "defects": version.learning.defects.numpy(),
-            "made": scores_of(
-                version.scorer, self.made.seen, self.bundle.config.batch_size
-            ).numpy(),
+            "made": scores_of(version.scorer, self.made.seen, version.config).numpy(),
         }
         return {name: scores > version.point.threshold for name, scores in asked.items()}
 
     def version(self, head: Literal["wide", "narrow"] | None, reach: Reach) -> _Version:
         """A scorer that has learnt, with its threshold."""
-        before, batch_size = self.bundle.graph.scorer, self.bundle.config.batch_size
+        before, config = self.bundle.graph.scorer, self.bundle.config
         scorer = LearnedScorer(before.inner if isinstance(before, LearnedScorer) else before)
         good, defects, kinds = self.taught.of("good"), self.taught.of("defect"), None
         if self.kinds:
@@ -310,9 +315,20 @@ class _Lesson:
                 kinds=kinds,
                 made=self.made.seen if len(self.made) else None,
                 reach=reach,
+                teaches=(torch.from_numpy(good.teaches), torch.from_numpy(defects.teaches)),
             )
         lay_out(scorer)
-        scores = scores_of(scorer, self.calibration.features.seen, batch_size).numpy()
+        if config.tiling is not None:
+            held_out = self.normals.of("held out").seen
+            of_tiles = tile_scores(scorer, held_out, config.batch_size).numpy()
+            tiling = config.tiling.standardised(of_tiles)
+            config = config.model_copy(update={"tiling": tiling})
+        learning = learning._replace(
+            good=of_images(learning.good, config),
+            defects=of_images(learning.defects, config),
+            unraised=of_images(learning.unraised, config),
+        )
+        scores = scores_of(scorer, self.calibration.features.seen, config).numpy()
         left_out = {
             **dict(zip(good.pixels.tolist(), learning.good.tolist(), strict=True)),
             **dict(zip(defects.pixels.tolist(), learning.defects.tolist(), strict=True)),
@@ -320,10 +336,10 @@ class _Lesson:
         for row, pixels in enumerate(self.calibration.features.pixels.tolist()):
             scores[row] = left_out.get(self.copies.of.get(pixels, pixels), scores[row])
         notes: list[str] = []
-        point = self.bundle.config.operating_point
+        point = config.operating_point
         assert point is not None
         chosen = _choose(point, scores, self.calibration, Watcher(on_note=notes.append))
-        return _Version(scorer, learning, scores, chosen, tuple(notes), reach)
+        return _Version(config, scorer, learning, scores, chosen, tuple(notes), reach)
 
 
 def _flagged(
@@ -351,7 +367,7 @@ def check_learns(config: BundleConfig) -> OperatingPoint:
     Raises
     ------
     InputError
-        If it is no detector, or sees tiles.
+        If it is no detector, or has several thresholds.
     """
     point = config.operating_point
     if config.job != "detect" or point is None:
@@ -363,12 +379,6 @@ def check_learns(config: BundleConfig) -> OperatingPoint:
         raise InputError(
             "learn: the model must have one threshold. This one has a threshold for each product,"
             " which learning does not choose anew. Fit again with all images."
-        )
-    if config.tiling is not None:
-        raise InputError(
-            "learn: the model must see an image, or a region of it, as one picture. This one sees"
-            " tiles: after learning another tile of an image may score highest, so no threshold"
-            " could be promised by what is stored. Fit without --tiles."
         )
     return point
 
@@ -463,15 +473,3 @@ def _choose(
             " images with --sample"
         )
         return chosen
-
-
-def scores_of(scorer: Any, seen: Seen, batch_size: int) -> Tensor:
-    """Scores by stored features, in the padded batches of the graph, so that no digit differs."""
-    if not isinstance(scorer, LearnedScorer):
-        return seen.score
-    made = []
-    with torch.inference_mode():
-        for start in range(0, len(seen.score), batch_size):
-            rows = torch.arange(start, start + batch_size).clamp(max=len(seen.score) - 1)
-            made.append(scorer.score_of(seen.rows(rows))[: len(seen.score) - start])
-    return torch.cat(made) if made else torch.zeros(0)

@@ -403,7 +403,7 @@ class OneClassDetector(OutlierMixin, ImageEstimator):  # type: ignore[misc]
     def _keep_features(self) -> None:
         """What learning needs of the images of `fit`, as long as they are known."""
         bundle = self._fitted()
-        if self._features is None and self._parts is not None and bundle.config.tiling is None:
+        if self._features is None and self._parts is not None:
             self._features = StoredFeatures.of_fit(bundle, self._parts)
 
     def _copies_of(self, corrections: Corrections) -> Copies:

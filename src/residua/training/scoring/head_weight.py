@@ -37,7 +37,11 @@ class HeadWeight(NamedTuple):
 
 
 def choose_weight(
-    normals: tuple[Tensor, Tensor], defects: tuple[Tensor, Tensor], groups: Tensor
+    normals: tuple[Tensor, Tensor],
+    defects: tuple[Tensor, Tensor],
+    groups: Tensor,
+    *,
+    images: tuple[Tensor, Tensor] | None = None,
 ) -> HeadWeight:
     """The weight whose gain is surest: the highest lower bound (80%) above 0, else no weight.
 
@@ -48,6 +52,9 @@ def choose_weight(
     - `normals`, `defects`: (score, raise) each, float tensors (n,). Standardised score, and what
       the head would add at weight 1, by a head that had not seen the image.
     - `groups`: int64 tensor, (n_defects,). Which defects belong together.
+    - `images`: two int64 tensors, optional. The image of each of the `normals` and of the
+      `defects`, where these are tiles. An image counts by its highest, and `groups` are those of
+      images.
 
     >>> normals = torch.arange(100.0), torch.zeros(100)
     >>> defects = torch.tensor([50.0, 60, 70, 80]), torch.full((4,), 80.0)
@@ -68,16 +75,22 @@ def choose_weight(
     def by_group(values: Tensor) -> Tensor:
         return torch.zeros(n_groups, dtype=torch.float64).index_add(0, members, values) / sizes
 
-    before = _places(normals[0], defects[0])
+    rows = images or tuple(torch.arange(len(some[0])) for some in (normals, defects))
+
+    def highest(weight: float, of_defects: float) -> tuple[Tensor, Tensor]:
+        pairs = zip((normals, defects), (weight, of_defects), rows, strict=True)
+        first, second = (_highest(some[0] + w * some[1], its) for some, w, its in pairs)
+        return first, second
+
+    before = _places(*highest(0, 0))
     sure, wide = (
         float(stats.t.ppf(share, n_groups - 1)) / math.sqrt(n_groups)
         for share in (_SURE, 0.5 + _CONFIDENCE / 2)
     )
     best, surest = HeadWeight(0.0, n_groups=n_groups), 1e-9
     for weight in _WEIGHTS:
-        raised = normals[0] + weight * normals[1]
-        gains = by_group(_places(raised, defects[0] + weight * defects[1]) - before)
-        lost = float((before - _places(raised, defects[0])).mean())
+        gains = by_group(_places(*highest(weight, weight)) - before)
+        lost = float((before - _places(*highest(weight, 0))).mean())
         gain, spread = float(gains.mean()), float(gains.std())
         is_trusted = weight <= (n_groups / _TRUSTED) ** 2
         if is_trusted and lost <= _MOST_LOST and gain - sure * spread > surest:
@@ -113,6 +126,13 @@ def folds_of(groups: Tensor) -> Iterator[Tensor]:
     """Groups that are left out together: one at a time, or a twentieth where there are many."""
     names = groups.unique()
     return iter(names.tensor_split(min(len(names), _MOST_FOLDS)))
+
+
+def _highest(values: Tensor, images: Tensor) -> Tensor:
+    """The highest value of each image, (n_images,)."""
+    rows = images.unique(return_inverse=True)[1]
+    lowest = torch.full((int(rows.max()) + 1,), -torch.inf)
+    return lowest.scatter_reduce(0, rows, values, "amax")
 
 
 def _places(normals: Tensor, defects: Tensor) -> Tensor:

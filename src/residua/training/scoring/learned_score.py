@@ -39,6 +39,8 @@ _TINY = 1e-6
 class Seen(NamedTuple):
     """What an image is learnt by, a row per image.
 
+    Where a model sees tiles, a second axis is that of the tiles, with NaN where none is seen.
+
     score : float32 (n,), of the scorer that learns
     marked : float32 (n, n_marked), features averaged over the places that stand out, or the code
     overall : float32 (n, n_overall), features averaged over the image, or a coarse error map
@@ -52,6 +54,17 @@ class Seen(NamedTuple):
         """These images alone."""
         return Seen(*(part[chosen] for part in self))
 
+    def apart(self) -> tuple[Seen, Tensor]:
+        """Each tile as a row of its own, and the image that it is of, int64 (n_tiles,)."""
+        is_there = ~self.score.isnan()
+        return self.rows(is_there), is_there.nonzero()[:, 0]
+
+    def scattered(self, values: Tensor) -> Tensor:
+        """A number of each row of `apart`, in the shape of the score."""
+        whole = torch.full_like(self.score, torch.nan)
+        whole[~self.score.isnan()] = values
+        return whole
+
 
 Reach = Literal["wide", "narrow", "none"]
 """How far corrected false alarms are learnt; see `LearnedScorer.learn`."""
@@ -62,8 +75,8 @@ class Learning(NamedTuple):
 
     ``head`` says what the head for labelled defects is worth; None without any. ``good`` and
     ``defects`` are the scores of the corrected images as if each had taught nothing, (n_good,) and
-    (n_defects,): what they are worth beside images that taught nothing. ``unraised`` are those of
-    the defects without what the head adds, as if they were of a kind that it does not know.
+    (n_defects,), or of their tiles: what they are worth beside what taught nothing. ``unraised``
+    are those of the defects without what the head adds, as if it did not know their kind.
     ``kinds`` says how well their kinds are told; None without any. Those good ones that are
     `is_alone`, bool (n_good,), have none like them, so that only their repeats are lowered.
     """
@@ -196,6 +209,7 @@ class LearnedScorer(ScorerAround):
         kinds: Tensor | None = None,
         made: Seen | None = None,
         reach: Reach = "wide",
+        teaches: tuple[Tensor, Tensor] | None = None,
     ) -> Learning:
         """Learn from corrected images beside normal ones that neither calibrate nor test.
 
@@ -215,7 +229,11 @@ class LearnedScorer(ScorerAround):
         - `reach`: "wide", "narrow" or "none". How far good images are learnt. Wide: what is more
           like one than all of `normals` and `made` are is lowered, if another good image is as much
           like it; else its repeats are. Narrow: repeats alone. None: nothing is lowered.
+        - `teaches`: two bool tensors in the shapes of the scores of `good` and `defects`. Which of
+          their tiles teach; all that are seen unless told.
         """
+        normals, of_normals = normals.apart()
+        is_held_out = is_held_out[of_normals]
         held_out = normals.rows(is_held_out)
         self.base_mean = held_out.score.mean()
         self.base_spread = held_out.score.std(correction=0).clamp(min=_TINY)
@@ -224,38 +242,43 @@ class LearnedScorer(ScorerAround):
         n_features = normals.marked.shape[1] + normals.overall.shape[1]
         self.direction = torch.zeros(n_features)
         self.good, self.bad = torch.zeros(1, n_features), torch.zeros(1, n_features)
-        worth, unseen = None, torch.zeros(0)
-        if defects is not None and len(defects.score):
-            groups = torch.arange(len(defects.score)) if groups is None else groups
+        alarms, bad = (
+            None if seen is None or not len(seen.score) else _Corrected.of(seen, its, which)
+            for seen, its, which in zip(
+                (good, defects), (good_groups, groups), teaches or (None, None), strict=True
+            )
+        )
+        worth, unseen, told = None, torch.zeros(0), None
+        if bad is not None:
             worth, unseen = self._learn_defects(
-                normals, is_held_out, defects, groups, is_narrow=head == "narrow"
+                (normals, of_normals), is_held_out, bad, is_narrow=head == "narrow"
             )
             if head is None:
                 worth = HeadWeight(0.0, n_groups=worth.n_groups)
                 self.weight = torch.tensor(0.0)
-            self.bad = F.normalize(self._white(defects), dim=1)
+            self.bad = F.normalize(self._white(bad.teaching), dim=1)
+            if kinds is not None:
+                told = self._learn_kinds(bad, kinds[bad.image], held_out)
         of_good = of_defects = unraised = torch.zeros(0)
         is_alone = torch.zeros(0, dtype=torch.bool)
-        if good is not None and len(good.score):
-            alone = torch.arange(len(good.score)) if good_groups is None else good_groups
-            own = alone[:, None] == alone
+        if alarms is not None:
             if reach != "none":
                 is_narrow = reach == "narrow" or made is None
-                others = [normals] if made is None else [normals, made]
-                is_alone = self._learn_good(good, own, others, is_narrow=is_narrow)
-            white = self._white(good)
-            left_out = None if reach == "none" else own
-            of_good = self._sum(good, white, self._head(white), own_good=left_out)
-        if defects is not None and worth is not None and groups is not None:
-            own = groups[:, None] == groups
-            white = self._white(defects)
+                others = [normals] if made is None else [normals, made.apart()[0]]
+                stand_alone = self._learn_good(alarms, others, is_narrow=is_narrow)
+                is_alone = torch.zeros(len(alarms.whole.score), dtype=torch.bool)
+                is_alone[alarms.image[alarms.teaches][stand_alone]] = True
+            white = self._white(alarms.tiles)
+            own = None if reach == "none" else alarms.own
+            of_good = alarms.whole.scattered(
+                self._sum(alarms.tiles, white, self._head(white), own_good=own)
+            )
+        if bad is not None:
+            white = self._white(bad.tiles)
             of_defects, unraised = (
-                self._sum(defects, white, raised, own_bad=own)
+                bad.whole.scattered(self._sum(bad.tiles, white, raised, own_bad=bad.own))
                 for raised in (unseen, torch.zeros_like(unseen))
             )
-        told = None
-        if defects is not None and kinds is not None and groups is not None:
-            told = self._learn_kinds(defects, kinds, groups, held_out)
         return Learning(worth, of_good, of_defects, unraised, told, is_alone)
 
     def _sum(
@@ -289,12 +312,11 @@ class LearnedScorer(ScorerAround):
         """How far each image lies the way of the defects, in spreads of normal images."""
         return (_along(white, self.direction, self.length) - self.head_mean) / self.head_spread
 
-    def _learn_good(
-        self, good: Seen, own: Tensor, others: list[Seen], *, is_narrow: bool
-    ) -> Tensor:
+    def _learn_good(self, good: _Corrected, others: list[Seen], *, is_narrow: bool) -> Tensor:
         """Keep what an image is lowered by, and from which likeness on; which stand alone."""
-        self.good = F.normalize(self._white(good), dim=1)
-        excess = (self._base(good) - self.level).clamp(min=0)
+        own = good.own[good.teaches]
+        self.good = F.normalize(self._white(good.teaching), dim=1)
+        excess = (self._base(good.teaching) - self.level).clamp(min=0)
         self.depth = excess.quantile(_DEPTH)
         low, full = torch.tensor(_ALIKE_TO_ONE)
         nearest = _likeness(self.good, self.good, own).amax(1)
@@ -309,48 +331,79 @@ class LearnedScorer(ScorerAround):
         self.alike = torch.stack([lows, torch.maximum(full, lows + _LEAST_RANGE)], 1)
         return is_alone
 
-    def _learn_kinds(
-        self, defects: Seen, kinds: Tensor, groups: Tensor, others: Seen
-    ) -> KindLearning:
+    def _learn_kinds(self, defects: _Corrected, kinds: Tensor, others: Seen) -> KindLearning:
         """Learn the kinds of defects that have one, beside images of none."""
-        named = kinds >= 0
+        named = (kinds >= 0) & defects.teaches
         self.kinds = KindHead()
-        white, of_others = self._white(defects.rows(named)), self._white(others)
-        return self.kinds.fit(white, kinds[named], groups[named], of_others)
+        white, of_others = self._white(defects.tiles.rows(named)), self._white(others)
+        return self.kinds.fit(white, kinds[named], defects.group[named], of_others)
 
     def _learn_defects(
         self,
-        normals: Seen,
+        known: tuple[Seen, Tensor],
         is_held_out: Tensor,
-        defects: Seen,
-        groups: Tensor,
+        defects: _Corrected,
         *,
         is_narrow: bool,
     ) -> tuple[HeadWeight, Tensor]:
         """Fit the head and choose its weight, on normals and defects that it did not see.
 
-        Also how far each defect lies the way of the others.
+        Also how far each defect lies the way of the others. `known` are normals and their images.
         """
-        folds = _Folds(normals)
-        self.direction, own = folds.head(self, defects)
+        normals, of_normals = known
+        tiles, folds = defects.tiles, _Folds(normals)
+        self.direction, own = folds.head(self, defects.teaching)
         self.head_mean, self.head_spread = _zero_and_spread(own, is_narrow=is_narrow)
-        unseen = torch.zeros(len(defects.score))
-        for fold in folds_of(groups):
-            is_left_out = torch.isin(groups, fold)
+        unseen = torch.zeros(len(tiles.score))
+        for fold in folds_of(defects.group):
+            is_left_out = torch.isin(defects.group, fold)
             if bool(is_left_out.all()):
                 continue
-            direction, of_normals = folds.head(self, defects.rows(~is_left_out))
-            raised = _along(self._white(defects.rows(is_left_out)), direction, self.length)
-            zero, spread = _zero_and_spread(of_normals, is_narrow=is_narrow)
+            direction, away = folds.head(self, tiles.rows(~is_left_out & defects.teaches))
+            raised = _along(self._white(tiles.rows(is_left_out)), direction, self.length)
+            zero, spread = _zero_and_spread(away, is_narrow=is_narrow)
             unseen[is_left_out] = (raised - zero) / spread
         own = (own - self.head_mean) / self.head_spread
         chosen = choose_weight(
             (self._base(normals)[is_held_out], _beyond(own[is_held_out])),
-            (self._base(defects), _beyond(unseen)),
-            groups,
+            (self._base(tiles), _beyond(unseen)),
+            defects.groups,
+            images=(of_normals[is_held_out], defects.image),
         )
         self.weight = torch.tensor(chosen.weight)
         return chosen, unseen
+
+
+class _Corrected(NamedTuple):
+    """Corrected images by their tiles, or whole.
+
+    ``image`` and ``group`` are those of each of the ``tiles``, ``teaches`` tells which of them
+    teach; ``groups`` are those of the images.
+    """
+
+    whole: Seen
+    tiles: Seen
+    image: Tensor
+    group: Tensor
+    groups: Tensor
+    teaches: Tensor
+
+    @classmethod
+    def of(cls, whole: Seen, groups: Tensor | None, teaches: Tensor | None) -> _Corrected:
+        tiles, image = whole.apart()
+        groups = torch.arange(len(whole.score)) if groups is None else groups
+        is_seen = ~whole.score.isnan()
+        chosen = (is_seen if teaches is None else teaches)[is_seen]
+        return cls(whole, tiles, image, groups[image], groups, chosen)
+
+    @property
+    def teaching(self) -> Seen:
+        return self.tiles.rows(self.teaches)
+
+    @property
+    def own(self) -> Tensor:
+        """Which that teach are of the group of each tile, (n_tiles, n_teaching)."""
+        return self.group[:, None] == self.group[self.teaches]
 
 
 def _likeness(unit: Tensor, known: Tensor, own: Tensor | None = None) -> Tensor:
