@@ -40,7 +40,6 @@ def choose_weight(
     normals: tuple[Tensor, Tensor],
     defects: tuple[Tensor, Tensor],
     groups: Tensor,
-    *,
     images: tuple[Tensor, Tensor] | None = None,
 ) -> HeadWeight:
     """The weight whose gain is surest: the highest lower bound (80%) above 0, else no weight.

@@ -368,7 +368,7 @@ class LearnedScorer(ScorerAround):
             (self._base(normals)[is_held_out], _beyond(own[is_held_out])),
             (self._base(tiles), _beyond(unseen)),
             defects.groups,
-            images=(of_normals[is_held_out], defects.image),
+            (of_normals[is_held_out], defects.image),
         )
         self.weight = torch.tensor(chosen.weight)
         return chosen, unseen
