@@ -44,12 +44,20 @@ def calibration_error_of(
     It is the mean over the bins, by their share of the population, of the absolute gap between mean
     confidence and the share that is right.
 
-    - `confidence`: array in [0, 1], (n_images,). The largest probability of each image.
-    - `right`: bool array, (n_images,). Whether it is that of the true class.
-    - `level`: float in (0, 1).
-    - `spread`: By how much standard errors are larger than those of independent images.
-    - `seed`: Of the simulated noise.
+    Parameters
+    ----------
+    confidence : array in [0, 1], (n_images,)
+        The largest probability of each image.
+    right : bool array, (n_images,)
+        Whether it is that of the true class.
+    level : float in (0, 1)
+    spread : float
+        By how much standard errors are larger than those of independent images.
+    seed : int
+        Of the simulated noise.
 
+    Examples
+    --------
     >>> rng = np.random.default_rng(1)
     >>> confidence = rng.uniform(0.5, 1, 500)
     >>> told = calibration_error_of(confidence, rng.random(500) < confidence)

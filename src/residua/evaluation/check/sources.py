@@ -73,15 +73,24 @@ def check_sources(
     """Check one source part against part, or several sources against each other; no model is
     needed.
 
-    - `sets`: sequence of ImageSet. With one, its parts are compared; with several, the first counts
-      as what is trained on, the others as what is tested on.
-    - `most_compared`: Of more images than this only exact copies are looked for, and the simple
-      numbers are those of an even share.
-    - `network_size`: (height, width), optional. That a network will see. Left out: what `fit`
-      chooses for a detector.
-    - `longer_side`: The longer side of the network's size, as ``fit --size``.
-    - `progress`: Called with (done, total) of each stage.
+    Parameters
+    ----------
+    sets : sequence of ImageSet
+        With one, its parts are compared; with several, the first counts as what is trained on, the
+        others as what is tested on.
+    seed : int
+    most_compared : int, optional
+        Of more images than this only exact copies are looked for, and the simple numbers are those
+        of an even share.
+    network_size : (height, width), optional
+        That a network will see. Left out: what `fit` chooses for a detector.
+    longer_side : int, optional
+        The longer side of the network's size, as ``fit --size``.
+    progress : callable, optional
+        Called with (done, total) of each stage.
 
+    Examples
+    --------
     >>> images = np.random.default_rng(0).integers(0, 200, (60, 24, 24)).astype(np.uint8)
     >>> images[55] = images[5]
     >>> found = check_sources([ImageSet.from_arrays(images, splits=["train"] * 50 + ["test"] * 10)])

@@ -60,10 +60,15 @@ def leaks_of(
 
     Beside them the row that each is a copy of, -1 where there is none.
 
-    - `copies`: Of n images, seen and judged ones together.
-    - `seen`: bool array, (n,).
-    - `paths`: object array of str, (n,).
+    Parameters
+    ----------
+    copies : Copies
+        Of n images, seen and judged ones together.
+    seen : bool array, (n,)
+    paths : object array of str, (n,)
 
+    Examples
+    --------
     >>> from residua.images import ImageSet, search_duplicates
     >>> pictures = np.random.default_rng(0).integers(0, 200, (30, 24, 24)).astype(np.uint8)
     >>> images = ImageSet.from_arrays(np.concatenate([pictures, pictures[4:5, ::-1]]))

@@ -81,13 +81,22 @@ def search_duplicates(
     images (digits, shirts) are no copies. Images that show nothing are no copies of each other.
     Work grows about linearly. The same images searched once more cost nothing.
 
-    - `images`: ImageSet or several. Several are searched as one: rows count through.
-    - `seed`: Of the points that cells are drawn around; hardly anything depends on it.
-    - `only_exact`: Look for exact copies alone, by the digests that loading has made: one image of
-      each group is read.
-    - `since`: Near copies are wanted of the images from this row on alone, among all.
-    - `progress`: Called with (done, total).
+    Parameters
+    ----------
+    images : ImageSet or several
+        Several are searched as one: rows count through.
+    seed : int
+        Of the points that cells are drawn around; hardly anything depends on it.
+    only_exact : bool
+        Look for exact copies alone, by the digests that loading has made: one image of each group
+        is read.
+    since : int
+        Near copies are wanted of the images from this row on alone, among all.
+    progress : callable, optional
+        Called with (done, total).
 
+    Examples
+    --------
     >>> pictures = np.random.default_rng(0).integers(0, 200, (40, 24, 24)).astype(np.uint8)
     >>> images = ImageSet.from_arrays(
     ...     np.concatenate([pictures, pictures[3:4, :, ::-1], pictures[5:6] // 2])
