@@ -161,9 +161,7 @@ def _run(arguments: list[str], terminated: list[int]) -> None:
 
 
 def _flush() -> None:
-    """Write out what was printed while an error can still be told: at the end of the process it
-    would be a traceback.
-    """
+    """Write out what was printed while an error can still be told; later it is a traceback."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:

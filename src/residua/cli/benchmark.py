@@ -140,9 +140,7 @@ def _print(result: dict[str, Any]) -> None:
 
 
 def _tables(group: list[str], summary: dict[str, Any], console: Console) -> Iterator[Table]:
-    """The columns of `group` in as many tables as the width asks for, the best of each class in
-    bold.
-    """
+    """The columns of `group` in as many tables as the width asks for, the best in bold."""
     unbounded = console.options.update(width=10_000)
     while group:
         n = len(group)

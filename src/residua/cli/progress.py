@@ -20,9 +20,7 @@ def watching(*, quiet: bool = False) -> Iterator[Watcher]:
 
 @contextmanager
 def watching_several(*, quiet: bool = False) -> Iterator[tuple[Watcher, FitReport | None]]:
-    """A watcher, and who is told how many fits of several are done: a bar above those of the
-    present one.
-    """
+    """A watcher, and who is told how many of several fits are done: a bar above the others."""
     from residua._progress import bars
     from residua.runs.progress import Watcher
 
@@ -36,9 +34,7 @@ def watching_several(*, quiet: bool = False) -> Iterator[tuple[Watcher, FitRepor
 
 @contextmanager
 def counting(*, quiet: bool = False) -> Iterator[Callable[[int, int], None] | None]:
-    """Who is told how many of how many images are done, for commands that need no torch; None with
-    `quiet`.
-    """
+    """Who is told how many of how many images are done, without torch; None with `quiet`."""
     from residua._progress import bars
 
     if quiet:

@@ -32,9 +32,7 @@ class ClusterOptions:
 
 @contextmanager
 def connected(options: ClusterOptions) -> Iterator[None]:
-    """Ray for as long as the block runs; one that this process is connected to already is used, and
-    left running.
-    """
+    """Ray while the block runs; a connection that is there already is used, and left open."""
     ray = _ray()
     if ray.is_initialized():
         yield
@@ -98,9 +96,7 @@ def through_workers(
 
 
 def _our_own(error: BaseException) -> BaseException:
-    """What a worker raised on purpose, from under what Ray laid around it; else the error
-    itself.
-    """
+    """What a worker raised on purpose, out of Ray's wrapping; else the error itself."""
     seen: BaseException | None = error
     while seen is not None:
         inner = getattr(seen, "cause", None)

@@ -40,9 +40,7 @@ class Asked:
 
 
 class Scorer:
-    """Scores pieces with a model that came over the wire, so that workers need no disk in common
-    for it.
-    """
+    """Scores pieces with a model that came over the wire: workers share no disk for it."""
 
     def __init__(self, files: ModelFiles, task: ScoringTask) -> None:
         self.task = task
@@ -78,9 +76,7 @@ class TableWorker(Scorer):
 
 
 class JudgedWorker(Scorer):
-    """Pieces to what an evaluation needs: everything seen of each image, or a sketch of the scores
-    and the counts at the threshold.
-    """
+    """Pieces to what an evaluation needs: all that was seen, or a sketch and the counts."""
 
     def __init__(self, files: ModelFiles, task: ScoringTask, asked: Asked) -> None:
         super().__init__(files, task)
@@ -108,8 +104,6 @@ class JudgedWorker(Scorer):
 
 
 def read_model_files(folder: Run) -> ModelFiles:
-    """The files that a worker needs to score, as they are sent: the bundle, or the wrapped
-    model.
-    """
+    """The files that a worker needs to score, as they are sent: bundle or wrapped model."""
     paths = folder.model_files()
     return {path.relative_to(folder.path).as_posix(): path.read_bytes() for path in paths}

@@ -22,9 +22,7 @@ _NEAR = 1e-3
 
 
 class ReadClasses(NamedTuple):
-    """``known`` says which images have a label, `read` is of those alone; what was assumed for
-    it.
-    """
+    """``known`` tells the labelled images, which `read` is of; and what was assumed for it."""
 
     known: NDArray[np.bool_]
     read: Classified
@@ -159,9 +157,7 @@ def _check_all_are_classes(y: NDArray[Any], given: NDArray[Any], problems: Probl
 
 
 def _zeros_and_ones(labels: Any) -> NDArray[np.float64] | None:
-    """Labels as a matrix of 0, 1 and rows of NaN (no label); None where they are no such matrix of
-    several columns.
-    """
+    """Labels as a matrix of 0, 1 and rows of NaN (no label); None where they are none."""
     y = (
         np.ma.filled(labels.astype(np.float64), np.nan)
         if isinstance(labels, np.ma.MaskedArray)
@@ -206,9 +202,7 @@ def _of_columns(
 
 
 def _as_read(p: NDArray[Any], n: int, problems: Problems) -> NDArray[Any]:
-    """Probabilities as they are; one-hot rows of whole numbers, and whole floats that are no
-    probabilities, as classes.
-    """
+    """Probabilities as they are; one-hot rows, and whole floats that are none, as classes."""
     if p.ndim == 2 and p.shape[1] == 1:
         p = p[:, 0]
     if p.ndim == 2 and p.dtype.kind in "biu":
@@ -233,9 +227,7 @@ def _as_named(
     classes: Sequence[Any] | NDArray[Any] | None,
     problems: Problems,
 ) -> tuple[NDArray[Any], tuple[Assumption, ...]]:
-    """Predicted classes in the labels' spelling; where classes were told as words, numbers are
-    their places.
-    """
+    """Predicted classes as labels spell them; numbers are places of classes told as words."""
     return (by_number(given, classes), ()) if classes is not None else agree(kept, given, problems)
 
 

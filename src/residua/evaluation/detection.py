@@ -285,9 +285,7 @@ def _checked_baselines(
 
 
 def _beside(rivals: Mapping[str, Any], truth: DetectionLabels, sample: ScoredImages) -> Beside:
-    """What baselines reach on the labelled images, and how those whose scores are known stand to
-    the model.
-    """
+    """What baselines reach on the labelled images, and how they stand to the model."""
     beside = Beside()
     for name, value in rivals.items():
         if isinstance(value, dict):

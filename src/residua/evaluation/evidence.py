@@ -236,9 +236,7 @@ _MISSING = "\x00missing"
 
 
 def _without_objects(array: NDArray[Any]) -> NDArray[Any]:
-    """Object arrays (labels, paths) as fixed-width strings: npz without pickle holds nothing
-    else.
-    """
+    """Object arrays as fixed-width strings: npz without pickle holds nothing else."""
     array = np.asarray(array)
     if array.dtype != object:
         return array

@@ -118,9 +118,7 @@ def kinds_of(labels: Any, anomalous: NDArray[np.bool_]) -> NDArray[Any] | None:
 
 
 def labels_behind(evidence: Evidence, doubt: str | None = None) -> DetectionLabels:
-    """What the arrays of an evaluation say of its images; nothing is labelled where they do not
-    know.
-    """
+    """What the arrays of an evaluation say of its images; nothing is labelled without them."""
     nothing = np.zeros(len(evidence.paths), np.bool_)
     labelled = nothing if evidence.labelled is None else evidence.labelled
     flags = nothing if evidence.is_anomalous is None else evidence.is_anomalous

@@ -113,9 +113,7 @@ def _assumption(name: str, taken: str, because: str) -> Assumption:
 
 
 def without_opaque_alpha(array: NDArray[Any], name: str) -> tuple[NDArray[Any], list[Assumption]]:
-    """Colour without a fourth channel that is opaque everywhere: it would take a quarter of every
-    mean, without an error.
-    """
+    """Colour without an opaque fourth channel, which would take a quarter of every mean."""
     if array.shape[3] != 4 or array.size == 0:
         return array, []
     alpha = array[..., 3]
@@ -130,9 +128,7 @@ def without_opaque_alpha(array: NDArray[Any], name: str) -> tuple[NDArray[Any], 
 
 
 def _refuse_one_picture(array: NDArray[Any], name: str, problems: Problems) -> None:
-    """A matrix as smooth along both axes as a picture is, and of no size that flat images have, is
-    one picture.
-    """
+    """A matrix as smooth as a picture, and of no size that flat images have, is a picture."""
     n, width = array.shape
     could_be_flat = n != width and any(
         float(np.sqrt(size)).is_integer() for size in (width, width / 3)
@@ -154,9 +150,7 @@ def _refuse_one_picture(array: NDArray[Any], name: str, problems: Problems) -> N
 def matched(
     x: NDArray[Any], r: NDArray[Any], problems: Problems
 ) -> tuple[NDArray[Any], NDArray[Any], list[Assumption]]:
-    """Both at one shape: flat images beside whole ones take their shape, where one order of the
-    values fits.
-    """
+    """Both at one shape: flat images take that of whole ones, where one order of values fits."""
     if problems or x.shape == r.shape or len(x) != len(r):
         _refuse_different(x, r, problems)
         return x, r, []
@@ -190,9 +184,7 @@ def _refuse_different(x: NDArray[Any], r: NDArray[Any], problems: Problems) -> N
 def _unflattened(
     flat: NDArray[Any], whole: NDArray[Any], name: str, problems: Problems
 ) -> tuple[NDArray[Any], list[Assumption]]:
-    """Flat images in the shape of whole ones: rows first, or for several channels the order that
-    resembles them more.
-    """
+    """Flat images in the shape of whole ones: rows first, or the order that resembles more."""
     n, height, width, channels = whole.shape
     as_last = flat.reshape(whole.shape)
     if channels == 1 or n == 0:

@@ -28,9 +28,7 @@ def listed(names: Iterable[Any]) -> str:
 
 
 def by_number(values: NDArray[Any], classes: Sequence[Any] | NDArray[Any] | None) -> NDArray[Any]:
-    """Values as names where they are whole numbers and the classes were told as words, whose places
-    they are; else as given.
-    """
+    """Whole numbers as the names whose places they are, where those are words; else as given."""
     names = [] if classes is None else [str(name) for name in classes]
     if not names or not len(values) or any(number(name) is not None for name in names):
         return values

@@ -161,9 +161,7 @@ def _refused(
 
 
 def _mend(values: set[str]) -> str:
-    """How to name the normal label. A label is named only where a known convention says which is
-    normal.
-    """
+    """How to name the normal label; a label is named only where a convention is known."""
     if values <= {"-1", "1"}:
         return (
             "In scikit-learn -1 is an outlier and 1 an inlier: if these labels are meant so,"
@@ -191,9 +189,7 @@ def _spelled_otherwise(names: list[str]) -> Assumption:
 
 
 def _canonical(names: tuple[str, ...]) -> dict[str, str]:
-    """Each name, or the number that it writes where all of them write whole numbers or truths: 1.0
-    and True are 1.
-    """
+    """Each name, or its number where all are whole numbers or truths: 1.0 and True are 1."""
     truths = {"true": "1", "false": "0"}
     if names and all(name.strip().casefold() in truths for name in names):
         return {name: truths[name.strip().casefold()] for name in names}
@@ -208,9 +204,7 @@ def _canonical(names: tuple[str, ...]) -> dict[str, str]:
 
 
 def _one_spelling(name: str, canonical: Mapping[str, str]) -> str:
-    """A name that was given or occurs, as it is compared: numbers as numbers, words without case
-    and blanks.
-    """
+    """A name as it is compared: numbers as numbers, words without case and blanks."""
     if set(canonical.values()) <= {"0", "1"} and name.casefold() in {"true", "false"}:
         return "1" if name.casefold() == "true" else "0"
     return same_label(name)

@@ -98,9 +98,7 @@ def at_operating_point(
 def threshold_from(
     point: OperatingPoint | None, scores: Any, is_anomalous: Any, groups: Any
 ) -> ThresholdFrom:
-    """Whether the stored calibration scores give this operating point; `residua threshold RUN
-    SOURCE` takes others.
-    """
+    """Whether the stored calibration scores give this operating point."""
     if point is None:
         return "calibration"
     if scores is None:
@@ -174,9 +172,7 @@ def _findings(
 
 
 def _replaced(listed: list[Finding], code: str, made: list[Finding]) -> list[Finding]:
-    """`listed` with the findings `made` in place of those with this code; where there is none, in
-    the order of the registry.
-    """
+    """`listed` with `made` in place of those with this code, else where the registry has it."""
     places = [row for row, one in enumerate(listed) if one.code == code]
     kept = [one for one in listed if one.code != code]
     rank = _ORDER.get(code, len(_ORDER))
@@ -186,9 +182,7 @@ def _replaced(listed: list[Finding], code: str, made: list[Finding]) -> list[Fin
 
 
 def _of_ranking(finding: Finding, before: JudgedFacts, now: JudgedFacts) -> Finding:
-    """A finding about copies of training images, where it is not known which they are: without the
-    metrics that the threshold changes.
-    """
+    """A finding about leakage without the metrics that the threshold changes."""
     without = finding.measured.get("metrics_without")
     if finding.code != leakage.KIND.code or not isinstance(without, dict):
         return finding

@@ -27,9 +27,7 @@ _MOST_STEPS = 100_000_000
 
 
 class Paired(NamedTuple):
-    """A difference ``a - b`` with its interval, its two-sided p-value (None where there is none),
-    and the name of the test.
-    """
+    """A difference ``a - b`` with its interval, its two-sided p-value or None, and the test."""
 
     difference: Estimate
     p_value: float | None
@@ -110,9 +108,7 @@ def paired_means(
     seed: int = 0,
     groups: Groups | None = None,
 ) -> Paired:
-    """Means of a value an image: the paired differences' mean with a bootstrap-t interval, and
-    Student's test.
-    """
+    """The paired difference of means with a bootstrap-t interval, and Student's test."""
     difference = paired_difference_interval(a, b, confidence=confidence, seed=seed, groups=groups)
     gaps = np.asarray(a, np.float64) - np.asarray(b, np.float64)
     if groups is None:
@@ -205,9 +201,7 @@ def _two_sided(
 def _two_sided(
     value: float | None, error: float | None, degrees_of_freedom: float | None = None
 ) -> float | None:
-    """The chance of a difference at least so large where there is none, by the normal law, or by
-    Student's.
-    """
+    """The chance of so large a difference where there is none, by the normal law or Student's."""
     if value is None or error is None:
         return None
     if error == 0:

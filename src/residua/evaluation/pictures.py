@@ -80,9 +80,7 @@ def read_pictures(
 
 
 def known_pictures(images: Any, reconstructions: Any, problems: Problems) -> Pictures:
-    """Pictures whose images are known to stand on 0-1 with channels last: nothing is read into
-    them, only clipped.
-    """
+    """Pictures known to stand on 0-1 with channels last: they are clipped, and nothing else."""
     x, r = (
         _as_stack(array, name, problems)
         for array, name in ((images, "images"), (reconstructions, "reconstructions"))
@@ -175,9 +173,7 @@ def _refuse(scale: ValueScale, name: str, prefix: str, problems: Problems) -> No
 
 
 def _refuse_beyond(unit: NDArray[Any], scale: ValueScale, problems: Problems) -> None:
-    """Images that leave the scale they are told to stand on, or use none of it, stand on
-    another.
-    """
+    """Images that leave the scale they are told to have, or use none of it, have another."""
     if unit.dtype.kind != "f":
         return
     low, high = float(unit.min()), float(unit.max())
@@ -249,9 +245,7 @@ def _as_stack(array: Any, name: str, problems: Problems) -> NDArray[Any]:
 
 
 def _from_objects(array: NDArray[Any]) -> NDArray[Any]:
-    """The array that objects hold, where they are arrays of one shape; else as it is, to be refused
-    by its type.
-    """
+    """The array that objects hold, where they are arrays of one shape; else as it is."""
     try:
         stacked = np.array(array.tolist())
     except ValueError:

@@ -98,9 +98,7 @@ def _chosen(names: Sequence[str], support: Sequence[int]) -> tuple[int, str]:
 
 
 def _folded(name: Any) -> str:
-    """A class as it is compared: without case and blanks, booleans and whole floats as the integers
-    that classes are.
-    """
+    """A class as it is compared: no case or blanks, booleans and whole floats as integers."""
     if isinstance(name, bool) or (isinstance(name, float) and name.is_integer()):
         return str(int(name))
     return spelled(name)

@@ -146,9 +146,7 @@ def judge_pictures(
 def scale_options(
     of_both: ScaleOptions, of_reconstructions: ScaleOptions
 ) -> tuple[ScaleOptions, ScaleOptions]:
-    """What is told of images and of reconstructions: the same, unless something is told of the
-    reconstructions alone.
-    """
+    """What is told of images and of reconstructions: the same, unless the latter have their own."""
     return of_both, of_both if of_reconstructions == ScaleOptions() else of_reconstructions
 
 
@@ -181,9 +179,7 @@ def pictures_of(
 def errors_of(
     images: Any, reconstructions: Any
 ) -> tuple[dict[str, NDArray[np.float64]], list[Finding | None]]:
-    """Each metric of each image on 0-1 with channels last, and the findings that take the pictures
-    themselves.
-    """
+    """Each metric of each image on 0-1, and the findings that take the pictures themselves."""
     problems = Problems("evaluate_reconstruction")
     pictures = known_pictures(images, reconstructions, problems)
     problems.raise_any()
@@ -204,9 +200,7 @@ def evaluate_errors(
     provenance: Mapping[str, Any] | None = None,
     findings: Iterable[Finding | None] = (),
 ) -> Evaluation:
-    """The record of a reconstructor from what `errors_per_image` gave, and the findings that took
-    the pictures themselves.
-    """
+    """The record of a reconstructor from `errors_per_image` and the pictures' own findings."""
     facts = error_facts(
         columns,
         train_errors=train_errors,

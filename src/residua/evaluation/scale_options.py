@@ -18,9 +18,7 @@ Numbers = float | str | Sequence[float] | None
 
 @dataclass(frozen=True)
 class PixelScale:
-    """A scale: the value of black, and how far white lies above it; one number, or one per
-    channel.
-    """
+    """A scale: black's value, and how far white lies above; a number, or one per channel."""
 
     name: str
     black: NDArray[np.float64]
@@ -32,9 +30,7 @@ class PixelScale:
         return self.name in SPANS
 
     def to_unit(self, array: NDArray[Any]) -> NDArray[Any]:
-        """`array` on 0-1; what declares its scale by its type, or stands on it already, as it
-        is.
-        """
+        """`array` on 0-1; what its type declares, or what stands on it already, as it is."""
         whole = {"0-255": np.uint8, "0-65535": np.uint16, "0-1": np.bool_}.get(self.name)
         # None would equal float64: NumPy takes it for the default type.
         if (whole is not None and array.dtype == whole) or (

@@ -27,9 +27,7 @@ _COMPARED = ("accuracy", "linear_probe_accuracy", "neighbours_probe_accuracy", "
 
 @dataclass(frozen=True)
 class Beside:
-    """The metrics of each baseline, and how it stands to the model where both are known image by
-    image.
-    """
+    """The metrics of each baseline, and how it stands to the model where images are known."""
 
     metrics: dict[str, dict[str, Estimate]] = field(default_factory=dict)
     standings: dict[str, Standing] = field(default_factory=dict)

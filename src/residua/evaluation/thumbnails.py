@@ -20,9 +20,7 @@ _SIDES = (
 
 @dataclass(frozen=True)
 class Thumbnails:
-    """Pictures of one size, uint8 (k, height, width, 1 or 3); ``index`` (k,) says which image of
-    the evidence each one is.
-    """
+    """Pictures of one size, uint8 (k, height, width, 1 or 3), of the images `index` (k,)."""
 
     index: NDArray[np.int64]
     pixels: NDArray[np.uint8]

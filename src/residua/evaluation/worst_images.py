@@ -79,9 +79,7 @@ def scored_images(
 
 
 def small_images(images: NDArray[Any], errors: NDArray[np.float64]) -> Thumbnails | None:
-    """Thumbnails of the images (of 10,000 at most); None for images without height or odd
-    channels.
-    """
+    """Thumbnails of at most 10,000 images; None for images without height or odd channels."""
     from residua.images.resize import resize  # judging scores has no images
 
     if len(images) == 0 or images.shape[1] == 1 or images.shape[3] not in (1, 3):

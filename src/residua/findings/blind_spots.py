@@ -186,9 +186,7 @@ def _blurred_along(image: _Image, width: float, axis: int) -> _Image:
 
 
 def _scratched(image: _Image, rng: np.random.Generator, other: NDArray[Any]) -> _Image:
-    """A straight line over a quarter of the side, as bright as the brightest or as dark as the
-    darkest pixel.
-    """
+    """A straight line over a quarter of the side, as bright or dark as any pixel."""
     height, width = image.shape[:2]
     length, thick = max(3, max(height, width) // 4), max(1, max(height, width) // 64)
     angle, row, column = (
@@ -210,9 +208,7 @@ def _scratched(image: _Image, rng: np.random.Generator, other: NDArray[Any]) -> 
 
 
 def _patched(image: _Image, rng: np.random.Generator, other: NDArray[Any]) -> _Image:
-    """A square of a fifth of the side from the middle of another normal image, turned by 90
-    degrees, somewhere in the middle.
-    """
+    """A fifth of the side from the middle of another normal image, turned, near the middle."""
     side = max(2, min(image.shape[:2]) // 5)
     if min(other.shape[:2]) < 2 * side:
         return image

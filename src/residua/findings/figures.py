@@ -24,9 +24,7 @@ _BINS = 60
 
 @dataclass(frozen=True)
 class Picture:
-    """A thumbnail, uint8 (height, width, 1 or 3), no side longer than `MOST_SIDE`, and the words
-    below it.
-    """
+    """A thumbnail, uint8 (height, width, 1 or 3), of at most `MOST_SIDE`, and its words."""
 
     pixels: NDArray[np.uint8]
     caption: str = ""
@@ -146,9 +144,7 @@ class Figure:
         return cls(tuple(kept), histogram, caption, len(given) - len(kept))
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """Everything as arrays by name, for an ``.npz`` without pickle; `from_arrays` reads it
-        back.
-        """
+        """Everything as arrays by name, for an ``.npz``; `from_arrays` reads it back."""
         words: dict[str, Any] = {
             "caption": self.caption,
             "n_more": self.n_more,

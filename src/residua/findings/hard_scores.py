@@ -100,9 +100,7 @@ def find_hard_probabilities(probabilities: NDArray[Any]) -> Finding | None:
 def _balanced_accuracy(
     said: NDArray[np.bool_], is_anomalous: NDArray[np.bool_] | None
 ) -> float | None:
-    """Mean of recall and specificity of "the higher value is anomalous"; None where only one kind
-    is there.
-    """
+    """Mean of recall and specificity if higher is anomalous; None where a kind is missing."""
     if is_anomalous is None or is_anomalous.all() or not is_anomalous.any():
         return None
     return float((said[is_anomalous].mean() + (~said[~is_anomalous]).mean()) / 2)

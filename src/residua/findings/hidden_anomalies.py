@@ -206,9 +206,7 @@ def _p_value(ordered: NDArray[np.float64], k: int) -> float:
 def _without_skew(
     values: NDArray[np.float64], rest: NDArray[np.float64]
 ) -> NDArray[np.float64] | None:
-    """`values` on a scale on which `rest` is about standard normal; None where it does not
-    spread.
-    """
+    """`values` where `rest` is about standard normal; None where it does not spread."""
     from scipy.special import ndtri
 
     reach = float(ndtri(1 - _OUTER))
@@ -223,9 +221,7 @@ def _without_skew(
 
 
 def _ask(facts: JudgedFacts) -> Answer:
-    """Calibration first, as it costs the threshold; training images only where calibration is as it
-    should be.
-    """
+    """Calibration first, as it costs the threshold; training images where that is fine."""
     told = None
     if facts.calibration is not None:
         told = _of_calibration(facts)

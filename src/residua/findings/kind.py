@@ -90,9 +90,7 @@ class LabelledCopies:
 
 @dataclass(frozen=True)
 class MaskMeasures:
-    """What was measured of masks; see `find_empty_masks`, `find_suspicious_masks` and
-    `find_small_defects`.
-    """
+    """What was measured of masks, for the three findings about masks."""
 
     of_defects: Floats
     defect_paths: Sequence[str]

@@ -80,9 +80,7 @@ def _ask(facts: JudgedFacts) -> Finding | None:
 
 
 def _is_an_error(scores: NDArray[Any], mse: NDArray[Any]) -> bool:
-    """Whether scores rank images about as reconstruction errors do. A score that looks elsewhere
-    may well copy its input.
-    """
+    """Whether scores rank images about as errors do; other scores may well copy the input."""
     if len(scores) < _FEWEST_RANKED:
         return False
     first, second = (np.argsort(np.argsort(one)) - (len(one) - 1) / 2 for one in (scores, mse))

@@ -145,9 +145,7 @@ def _rescaled(
 
 
 def _changed(x: Floats, r: Floats) -> Finding | None:
-    """Channels in another order, or a mirror image: believed where three in four images resemble
-    their own more by it.
-    """
+    """Channels in another order, or a mirror image, where three in four resemble more by it."""
     target = _standardised(x)
     errors = np.square(target - _standardised(r)).mean(axis=(1, 2, 3))
     most_left = 0.9 if len(x) >= 8 else 0.7
@@ -171,17 +169,13 @@ def _changed(x: Floats, r: Floats) -> Finding | None:
 
 
 def _own_likeness(target: Floats, made: Floats) -> float:
-    """Mean correlation of each image with its own reconstruction, the mean of all taken off
-    either.
-    """
+    """Mean correlation of images with their reconstructions, less the mean of all."""
     x, r = (_directions(array.reshape(len(array), -1)) for array in (target, _standardised(made)))
     return float((x * r).sum(axis=1).mean())
 
 
 def _standardised(array: Floats) -> Floats:
-    """Each image less its mean, divided by its deviation: dull and dark models count as those that
-    are neither.
-    """
+    """Each image less its mean, divided by its deviation, so that dull models count alike."""
     centred = array - array.mean(axis=(1, 2, 3), keepdims=True)
     scaled: Floats = centred / np.maximum(centred.std(axis=(1, 2, 3), keepdims=True), 1e-6)
     return scaled
@@ -220,9 +214,7 @@ def _turns(r: Floats) -> Iterator[tuple[str, Floats]]:
 
 
 def _reordered(images: NDArray[Any], reconstructions: NDArray[Any]) -> Finding | None:
-    """Rows in another order: most reconstructions lie far nearer to another image, each to one of
-    its own.
-    """
+    """Rows in another order: most reconstructions lie far nearer to another image, one each."""
     n = min(len(images), _MOST_ROWS)
     if n < 6:
         return None
@@ -265,9 +257,7 @@ def _reordered(images: NDArray[Any], reconstructions: NDArray[Any]) -> Finding |
 
 
 def _is_own(likeness: Floats, own: Floats) -> bool:
-    """Whether reconstructions resemble their own images more than others; of few images nothing can
-    be said.
-    """
+    """Whether reconstructions resemble their own images most; of few images it cannot be said."""
     if len(own) < _FEW or not likeness.any():
         return True
     ahead = own - (likeness.sum(axis=1) - own) / (likeness.shape[1] - 1)

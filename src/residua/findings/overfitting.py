@@ -86,9 +86,7 @@ def find_overfitting(
 
 
 def _distributions(train: NDArray[Any], new: NDArray[Any]) -> dict[str, Any]:
-    """Quantiles of both sides, and how many new images have a larger error than 95% of the training
-    images.
-    """
+    """Quantiles of both sides, and how many new errors exceed 95% of the training errors."""
     if min(len(train), len(new)) < 2:
         return {}
     levels = (0.05, 0.25, 0.5, 0.75, 0.95)

@@ -116,9 +116,7 @@ def _spoilt(recall: Estimate | None, false_alarm_rate: Estimate | None) -> str:
 
 
 def _interval(normal: NDArray[Any], anomalous: NDArray[Any], overlap: float) -> tuple[float, float]:
-    """95% interval of the least error by resampling each kind; of many scores 2,000 are resampled,
-    and the result narrowed.
-    """
+    """95% interval of the least error, resampled by kind; 2,000 scores of many, then narrowed."""
     rng = np.random.default_rng(0)
     kinds = [rng.choice(one, min(len(one), _MOST), replace=False) for one in (normal, anomalous)]
     drawn = [

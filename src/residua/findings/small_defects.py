@@ -88,9 +88,7 @@ def find_small_defects(
 
 
 def _advised(seen: NDArray[np.float64], side: int, own: int, wide: int) -> int:
-    """The longer side at which nine in ten defects are wide enough, but no larger than images
-    are.
-    """
+    """The longer side at which nine in ten defects are wide enough, within the images' own."""
     wanted = side * wide / max(float(np.quantile(seen, _OFTEN)), 1e-9)
     return max(side, min(own, 4096, math.ceil(wanted / _STEP) * _STEP))
 

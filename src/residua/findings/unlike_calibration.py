@@ -91,9 +91,7 @@ def _bounds(name: str, low: float, high: float) -> tuple[float, float]:
 
 
 def _within(score: float, low: float, high: float) -> bool:
-    """Scores above all normal ones are what anomalies are for; only those out of all proportion
-    speak of another image.
-    """
+    """Scores above normal ones are for anomalies; those out of proportion tell other images."""
     span = high - low
     return low - _SCORE_BELOW * span <= score <= high + _SCORE_ABOVE * span
 

@@ -125,9 +125,7 @@ def errors_beside(name: str, expected: Floats, rebuilt: NDArray[Any]) -> Columns
 
 
 def chunk_size(model: JudgedModel) -> int:
-    """How many images go together, so that one array of them takes 256 MB at most: 64 to
-    20,000.
-    """
+    """How many images make an array of at most 256 MB: 64 to 20,000."""
     pixels = math.prod(model.facts.size) * model.facts.channels
     return max(_FEWEST_AT_ONCE, min(MOST_BASELINE_IMAGES, _CHUNK_BYTES // (4 * pixels)))
 
@@ -135,9 +133,7 @@ def chunk_size(model: JudgedModel) -> int:
 def in_chunks(
     images: ImageSet, size: int, columns_of: Callable[[ImageSet, slice], Columns]
 ) -> tuple[Columns, Columns]:
-    """The columns that `columns_of` gives of each chunk, joined: the model's own, and those of
-    baselines (``pca/mse``).
-    """
+    """The columns that `columns_of` gives of each chunk, joined; ``pca/mse`` for a baseline."""
     parts = [
         columns_of(images[start : start + size], slice(start, start + size))
         for start in range(0, len(images) or 1, size)

@@ -41,9 +41,7 @@ class BundleNetwork:
     bundle: Bundle
 
     def untrained(self, fitted_on: ImageSet) -> Engine | None:
-        """The same architecture with fresh weights, its score fitted to the same images; None where
-        nothing was trained.
-        """
+        """The same architecture with fresh weights and a fitted score; None where none trained."""
         if build_recipe(self.bundle.config).is_closed_form:
             return None
         framing = self.bundle.config.framing

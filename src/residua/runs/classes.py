@@ -57,9 +57,7 @@ def labelled_parts(
 
 
 def _give_back(images: ImageSet, seed: int) -> tuple[ImageSet, ImageSet]:
-    """Train with most of the calibration images, and those that stay: drawn by the seed among the
-    labelled, class by class.
-    """
+    """Train with most calibration images, and those that stay, drawn class by class."""
     parts, labels = images.splits, images.labels
     known = np.zeros(len(images), np.bool_) if labels is None else images.labelled
     candidates = np.flatnonzero((parts == "calibration") & known)
@@ -74,9 +72,7 @@ def _give_back(images: ImageSet, seed: int) -> tuple[ImageSet, ImageSet]:
 
 
 def _drawn(rows: NDArray[np.int64], labels: NDArray[Any], n: int, seed: int) -> NDArray[np.int64]:
-    """`n` of `rows`, from each label in turn, so that every class keeps its share or at least one
-    image.
-    """
+    """`n` of `rows`, from each label in turn, so that every class keeps an image or more."""
     rng = np.random.default_rng([seed, len(rows)])
     shuffled = rng.permutation(rows)
     names = np.array([str(label) for label in labels[shuffled].tolist()])

@@ -19,9 +19,7 @@ _PYTHON_ALONE = ("multilabel", "weight_decay", "label_smoothing", "erase")
 
 
 def fit_command(folder: TrainedRun, state: RunState) -> str:
-    """`residua fit` with every option that differs from its default; the time budget as the epochs
-    that it became.
-    """
+    """`residua fit` with the options that are no default; a time budget in its epochs."""
     options = state.options
     if not options.source:  # the images came from Python
         estimator = f"residua.{_ESTIMATORS[options.job]}.load({str(folder.path)!r})"

@@ -39,9 +39,7 @@ _BATCHES = (1, 256)
 
 @dataclass(frozen=True)
 class EngineRow:
-    """A line of the table: an engine's speed at batches of 1 and 256 beside what it costs; None
-    where it is not there.
-    """
+    """An engine's speed at batches of 1 and 256 beside its cost; None where it is not there."""
 
     kind: Kind
     card: Card | None
@@ -126,9 +124,7 @@ def open_trained(folder: TrainedRun, name: str, watcher: Watcher) -> JudgedModel
 def provenance_of(
     state: RunState, bundle: Bundle, recorded: NDArray[Any], command: str
 ) -> dict[str, Any]:
-    """Where a run's model comes from, for the record of an evaluation; `recorded` are the parts of
-    its images.
-    """
+    """Where a run's model comes from, for a record; `recorded` are the parts of its images."""
     config, training = bundle.config, bundle.config.training
     parts = {
         part: int((recorded == part).sum())

@@ -174,9 +174,7 @@ def _per_image(
 
 
 def _labels(images: ImageSet, classes: Classes, separator: str | None, *, multilabel: bool) -> Any:
-    """Labels as they are, after a look whether the model knows them all; a 0/1 matrix where several
-    may hold.
-    """
+    """Labels that the model knows, as they are; a 0/1 matrix where several may hold."""
     if multilabel:
         values = label_values(images, separator, classes)
         return np.full((len(images), len(classes)), np.nan) if values is None else values
@@ -190,9 +188,7 @@ def _labels(images: ImageSet, classes: Classes, separator: str | None, *, multil
 def _classifying_baselines(
     model: JudgedModel, classes: Classes, fitted_on: ImageSet | None
 ) -> Callable[[Floats, Any], Columns]:
-    """What says whether each baseline is right on each image (``majority_class/accuracy``); NaN
-    without a label.
-    """
+    """Whether each baseline is right on each image (``NAME/accuracy``); NaN without a label."""
     if model.facts.multilabel or fitted_on is None or fitted_on.labels is None:
         return lambda prepared, labels: {}
     known = sampled(fitted_on[np.flatnonzero(fitted_on.labelled)], model.seed)

@@ -67,9 +67,7 @@ def judge_reconstructor(
 def error_columns(
     model: JudgedModel, judged: JudgedImages, progress: Progress | None = None
 ) -> tuple[Columns, Columns, list[Finding | None]]:
-    """The errors of the model, those of the baselines, and the findings of the pictures
-    themselves.
-    """
+    """The errors of the model, those of the baselines, and the pictures' own findings."""
     found: list[Finding | None] = []
     beside = reconstructing_baselines(model, judged.fitted_on)
     network, fitted_on, targets = model.network, judged.fitted_on, judged.targets

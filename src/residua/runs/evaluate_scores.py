@@ -184,9 +184,7 @@ def adding_maps(
     is_normal: NDArray[np.bool_],
     region: Region | None = None,
 ) -> Callable[[int, Floats], None]:
-    """What adds a map with its mask, within the region. No mask means nowhere on a normal image; of
-    others the pixels are unknown.
-    """
+    """What adds a map with its mask in the region; no mask is empty on a normal image alone."""
 
     def add(row: int, error_map: Floats) -> None:
         mask = images.masks[row]

@@ -128,9 +128,7 @@ def _write(run: TrainedRun, fitted: Fitted, images: ImageSet, watcher: Watcher) 
 
 
 def _follow(run: TrainedRun, options: FitOptions, session: FitSession) -> TrainedRun:
-    """Train beside the first process, which alone reads and writes the run's state; ends with the
-    training.
-    """
+    """Train beside the first process, which alone reads and writes the run's state."""
     state = _new_state(options)
     # made into steps by the first process, before it started this one
     if options.settings.minutes is not None:
@@ -175,9 +173,7 @@ def _begin(run: TrainedRun, options: FitOptions, *, resume: bool) -> RunState:
 
 
 def _nothing_to_lose(run: TrainedRun, state: RunState, *, resume: bool) -> bool:
-    """Whether no step was taken, or none that was kept: a mistyped first attempt stands in nobody's
-    way.
-    """
+    """Whether no step was kept: a mistyped first attempt stands in nobody's way."""
     kept = state.finished or run.bundle.exists() or any(run.path.glob("*.ckpt"))
     return state.plan is None or not (resume or kept)
 

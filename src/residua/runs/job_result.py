@@ -64,9 +64,7 @@ def of_training(
     name: str,
     measure: Callable[[ImageSet], NDArray[Any]],
 ) -> NDArray[Any] | None:
-    """The scores or errors of training images: as they were kept, else of a sample of those images;
-    None where they are gone.
-    """
+    """The scores or errors of training images, kept or of a sample; None where none is left."""
     if name in model.training:
         return model.training[name]
     if judged.fitted_on is None or model.network is not None:

@@ -42,9 +42,7 @@ class Judgement(NamedTuple):
 
 
 def stored_judgement(folder: Run) -> Judgement | None:
-    """The run's latest evaluation on its own test part, with the arrays behind it; None if there
-    was none.
-    """
+    """The run's latest evaluation on its test part, with its arrays; None if there is none."""
     folder.mark()
     return read_judgement(folder)
 
@@ -122,17 +120,13 @@ def fit_of(folder: Run, evaluation: Evaluation) -> Fit:
 
 
 def engine_of(evaluation: Evaluation) -> str:
-    """The engine that an evaluation was made with; the reference for a model that scores by
-    itself.
-    """
+    """The engine of an evaluation; the reference for a model that scores by itself."""
     name = evaluation.provenance.get("engine")
     return str(name) if name in KINDS else REFERENCE
 
 
 def describe_stored(folder: Run) -> dict[str, Any] | None:
-    """When a run was last evaluated, on what, and whether that fits its model and threshold; None
-    where it was not.
-    """
+    """When a run was last evaluated, on what, and whether that still fits; None where not."""
     if not folder.evaluation.exists():
         return None
     evaluation = _read(folder)

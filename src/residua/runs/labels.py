@@ -14,9 +14,7 @@ from residua.metrics._classes import in_order
 def label_values(
     images: ImageSet, separator: str | None, classes: tuple[Any, ...] | None = None
 ) -> Any:
-    """Labels as they are; with a separator the 0/1 matrix of the names between them, a row of NaN
-    where an image has none.
-    """
+    """Labels; with a separator the 0/1 matrix of the names between, NaN without a label."""
     if separator is None or images.labels is None:
         return images.labels
     names = class_names(images, separator) if classes is None else classes

@@ -32,9 +32,7 @@ def describe_machine() -> dict[str, Any]:
 
 
 def load() -> float | None:
-    """Processes that wanted the processor over the last minute; None where the system does not
-    say.
-    """
+    """Processes that wanted the processor in the last minute; None where nobody says."""
     try:
         return round(os.getloadavg()[0], 2)
     except (AttributeError, OSError):

@@ -199,9 +199,7 @@ class JudgedModel:
         return self.output_size or self.facts.size
 
     def scores(self, images: ImageSet) -> Floats:
-        """Scores, (n_images,): higher = more anomalous; on their common scale where there are
-        products.
-        """
+        """Scores, (n_images,): higher = more anomalous; of products on their common scale."""
         return self.aligned(self.own_scores(images), images)
 
     def own_scores(self, images: ImageSet) -> Floats:

@@ -138,9 +138,7 @@ class Origin:
         *,
         named: bool = False,
     ) -> ImageSet:
-        """The images of the source, in the parts that the seed gives; `named` where the user named
-        the source.
-        """
+        """The source's images in the seed's parts; `named` where the user named the source."""
         return load_images(
             self.located(named=named),
             normal=self.normal,

@@ -75,9 +75,7 @@ class RunImages:
     memory_megabytes: float = MEMORY_MEGABYTES
 
     def own_test(self, *, named: bool = False) -> JudgedImages:
-        """The test part that was drawn when the run was made; a source that has changed since is a
-        finding.
-        """
+        """The run's test part; a source that has changed since is a finding."""
         source = self.origin.load(self.watcher, self.memory_megabytes, named=named)
         parts = self.parts_of(source)
         test = source[np.flatnonzero(parts == "test")]
@@ -207,9 +205,7 @@ class RunImages:
         return images.calibration if has_part else images
 
     def load_other(self, source: str, bits: int | None = None) -> ImageSet:
-        """Another source's images. Normal is what it is to the model, whatever the source suggests;
-        labels may be missing.
-        """
+        """Another source's images. Normal is what it is to the model; labels may be missing."""
         images = self.origin.load_other(source, self.watcher, self.memory_megabytes, bits=bits)
         self._tell_of_sizes(images)
         if images.labels is None:
@@ -238,9 +234,7 @@ class RunImages:
             )
 
     def parts_of(self, own: ImageSet) -> NDArray[Any]:
-        """The part that each image of the run's own source had when the run was made, ``new`` where
-        it had none; object array.
-        """
+        """The part that each image had when the run was made, ``new`` for none; object array."""
         if not self.folder.images.exists():  # wrapped runs of earlier versions recorded no parts
             return own.splits.astype(object)
         recorded = self.folder.read_images("path", "part")
@@ -358,9 +352,7 @@ def _suspected(images: ImageSet, twins: NDArray[np.int64] | None = None) -> Susp
 def _groups_in_source(
     source: ImageSet, rows: NDArray[np.int64], fitted: NDArray[np.int64]
 ) -> SuspectedGroups | None:
-    """The groups of `rows` by the names of all images of a source: a test part may hold a view or
-    two of each.
-    """
+    """Groups of `rows` by all images of a source: a part may hold a view or two of each."""
     found = None if source.groups is not None else groups_in_names(source.paths, source.labels)
     return None if found is None else found.of(rows, fitted)
 

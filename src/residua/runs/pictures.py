@@ -25,9 +25,7 @@ _MASK_SHARE = 0.25
 def choose_images(
     scores: NDArray[Any], is_anomalous: NDArray[np.bool_] | None, threshold: float | None
 ) -> NDArray[np.int64]:
-    """The worst and the best images; of labelled ones also the most missed, the falsest alarms, and
-    examples of each kind.
-    """
+    """The worst and the best images, the most missed, the falsest alarms, some of each kind."""
     order = np.argsort(scores, kind="stable")
     chosen = [order[::-1][:_EACH], order[:_EACH]]
     if is_anomalous is not None:
@@ -75,9 +73,7 @@ def make_gallery(
 
 
 def nearest_images(model: JudgedModel, fitted_on: ImageSet, shown: ImageSet) -> ImageSet:
-    """For each shown image the training image that is nearest to it, pixel by pixel, compared at 32
-    pixels at most.
-    """
+    """For each shown image the nearest training image, by pixels at a side of 32 at most."""
     share = min(1.0, _COMPARED_SIDE / max(model.facts.size))
     height, width = (max(1, round(length * share)) for length in model.facts.size)
     fitted_on = sampled(fitted_on, model.seed)
@@ -86,9 +82,7 @@ def nearest_images(model: JudgedModel, fitted_on: ImageSet, shown: ImageSet) -> 
 
 
 def nearest_rows(known: Floats, asked: Floats) -> NDArray[np.int64]:
-    """Which of `known` is nearest to each of `asked` by Euclidean distance; the first of
-    several.
-    """
+    """Which of `known` is nearest to each of `asked` by Euclidean distance."""
     flat, wanted = (array.reshape(len(array), -1) for array in (known, asked))
     squares = np.einsum("ij,ij->i", flat, flat)
     best = np.empty(len(wanted), np.int64)

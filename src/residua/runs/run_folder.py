@@ -168,18 +168,14 @@ class RunFolder:
 
 @dataclass(frozen=True)
 class ModelMark:
-    """What tells a model and its threshold from others: the operating point that it decides with,
-    and the SHA-256 of its weights.
-    """
+    """What tells a model and its threshold from others: its point and its weights' SHA-256."""
 
     operating_point: OperatingPoint | None
     weights: str
 
 
 class Run(RunFolder, ABC):
-    """A run, whoever trained its model: what every command asks of it. `open_run` knows which kind
-    a folder is.
-    """
+    """A run, whoever trained its model: what commands ask of it. `open_run` finds its kind."""
 
     @property
     def is_random(self) -> bool:
@@ -192,9 +188,7 @@ class Run(RunFolder, ABC):
 
     @abstractmethod
     def model(self, engine: str = REFERENCE, watcher: Watcher | None = None) -> JudgedModel:
-        """The finished model, scored by `engine`; one that was not exported yet is exported and
-        verified first.
-        """
+        """The finished model, scored by `engine`, which is exported and verified if need be."""
 
     @abstractmethod
     def scorer(self) -> Engine:

@@ -158,9 +158,7 @@ def make_task(
     bits: int | None = None,
     root: str | Path | None = None,
 ) -> tuple[Shards, ScoringTask]:
-    """A source in pieces, and what scoring one of them needs; refuses images of another kind than
-    the model's.
-    """
+    """A source in pieces, and what scoring one needs; refuses images of another kind."""
     own, facts = origin.is_own(source), model.facts
     origin = origin.for_model(facts)
     root = origin.root if root is None and own else root

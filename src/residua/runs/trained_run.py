@@ -43,9 +43,7 @@ class TrainedRun(Run):
             raise self._not_written(in_a_line(error)) from None
 
     def read_finished(self) -> RunState:
-        """`run.json` of a run whose model is there; `BundleError` where training has not come to
-        its end.
-        """
+        """`run.json` of a finished run; `BundleError` where training has not come to its end."""
         state = self.read_state()
         self._check_finished(is_finished=state.finished)
         return state
@@ -82,9 +80,7 @@ class TrainedRun(Run):
         return [path for path in sorted(self.bundle.iterdir()) if path.is_file()]
 
     def identity(self) -> str:
-        """The checksum in the bundle's JSON: another model or another threshold, another
-        checksum.
-        """
+        """The checksum in the bundle's JSON, of both model and threshold."""
         path = self.bundle / "bundle.json"
         try:
             return str(read_json(path)["checksum"])
@@ -92,9 +88,7 @@ class TrainedRun(Run):
             raise self._not_whole(in_a_line(error)) from error
 
     def mark(self, engine: str = REFERENCE) -> ModelMark:
-        """What tells the model and its threshold from others; an exported engine has a threshold of
-        its own.
-        """
+        """What tells the model and its threshold from others; an export has its own threshold."""
         self._check_finished(is_finished=self._plain_state().get("finished") is True)
         body = self._bundle_json()
         try:

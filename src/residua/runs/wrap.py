@@ -31,9 +31,7 @@ from residua.runs.wrapped.targets import targets_of
 
 
 class WrappedModel(WrappedEngine):
-    """A model from outside with a threshold: it reconstructs, scores, decides, and is judged like
-    our own. Made by `wrap`.
-    """
+    """A model from outside with a threshold, judged like our own. Made by `wrap`."""
 
     def as_judged(
         self,

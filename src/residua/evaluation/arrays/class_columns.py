@@ -89,9 +89,7 @@ def _as_written(name: Any) -> str:
 
 
 def _rank(found: tuple[str, str]) -> float:
-    """How likely columns hold probabilities; the bare names of classes stand between known words
-    and unknown ones.
-    """
+    """How likely columns are probabilities; bare names of classes lie in the middle."""
     return (
         len(_BEFORE) - 1.5
         if found == ("", "")
@@ -100,9 +98,7 @@ def _rank(found: tuple[str, str]) -> float:
 
 
 def _patterns(names: dict[int, str], classes: list[str]) -> list[tuple[str, str]]:
-    """What stands before and after the class in columns that name every class, the likeliest
-    first.
-    """
+    """What stands before and after the class in columns that name all, the likeliest first."""
     if not classes:
         return []
     there = set(names.values())
@@ -152,9 +148,7 @@ def _of_pattern(
 
 
 def _single(name: str, column: int, classes: Sequence[str], *, told: bool) -> Named:
-    """One column: of the class that it names, or of the second class where its name says
-    nothing.
-    """
+    """One column: of the class that it names, else, where its name says nothing, the second."""
     key = _lower(name)
     of = [
         one

@@ -21,9 +21,7 @@ _MOST = 10_000
 
 
 class OrderedColumns(NamedTuple):
-    """Labels and predictions, the columns of both in the order of `classes`; None where nothing
-    names them.
-    """
+    """Labels and predictions, both in the order of `classes`; None where nothing names them."""
 
     labels: NDArray[Any]
     predictions: NDArray[Any]
@@ -48,9 +46,7 @@ def known_classes(labels: Column | None, told: Sequence[Any] | NDArray[Any] | No
 
 
 def arranged(labels: Column, predictions: Column, told: tuple[Any, ...] | None) -> OrderedColumns:
-    """Labels and predictions with their columns in one order: the one that was told, else that of
-    the labels' own header.
-    """
+    """Labels and predictions in one order: the told one, else that of the labels' header."""
     y, p, named = np.asarray(labels.values), np.asarray(predictions.values), predictions.classes
     if labels.classes is not None and told is None:
         told = labels.classes

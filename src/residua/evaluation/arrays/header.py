@@ -56,9 +56,7 @@ def _word_as_header(rows: Sequence[Sequence[str]]) -> tuple[bool, bool]:
 def _numbers_as_header(
     rows: Sequence[Sequence[str]], role: Role, classes: Sequence[str]
 ) -> tuple[bool, bool]:
-    """A line of whole numbers that count columns or name classes, above values that are written
-    otherwise.
-    """
+    """Whole numbers that count columns or name classes, above values written otherwise."""
     first, below = rows[0], rows[1:]
     if not all(cell.isdigit() for cell in first) or len(set(first)) < len(first) or not below:
         return False, True
@@ -83,9 +81,7 @@ def _numbers_as_header(
 def id_column(
     header: Sequence[str] | None, rows: Sequence[Sequence[str]], role: Role
 ) -> tuple[int | None, bool]:
-    """The column that names the images, and whether it only counts rows: by its header, or the
-    first of two without one.
-    """
+    """The column that names the images, and whether it only counts rows."""
     if header is not None:
         names = [name.lower() for name in header]
         named = next((column for column, name in enumerate(names) if name in ID_NAMES[:-1]), None)

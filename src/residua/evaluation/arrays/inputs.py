@@ -24,9 +24,7 @@ Columns = Mapping[str, Column | None]
 
 
 def with_one_length(columns: Columns) -> dict[str, Column]:
-    """The columns that were given, a first line read the other way where only so all are of one
-    length.
-    """
+    """The columns, a first line read the other way where only so all are of one length."""
     given = {name: column for name, column in columns.items() if column is not None}
     if len({_length(column) for column in given.values()}) < 2:
         return given
@@ -129,9 +127,7 @@ def _order(ids: NDArray[np.str_], others: NDArray[np.str_]) -> NDArray[np.int64]
 
 
 def _counts(ids: NDArray[np.str_]) -> bool:
-    """Whether ids count 0, 1, 2, ... or 1, 2, 3, ...: then they may number the rows of their own
-    file, and name no image.
-    """
+    """Whether ids count from 0 or 1: they may number the rows of their file, and no images."""
     return any(
         np.array_equal(ids, np.arange(start, start + len(ids)).astype(np.str_)) for start in (0, 1)
     )
@@ -257,9 +253,7 @@ class Inputs:
     def look_further(
         self, normal: str | None, scales: tuple[ScaleOptions, ScaleOptions], problems: Problems
     ) -> None:
-        """Note what the evaluation itself would refuse: once something is wrong it is not reached,
-        and all is told at once.
-        """
+        """Note what the evaluation itself would refuse, so that all problems are told at once."""
         for name, column in (
             ("scores", self.scores),
             ("calibration-scores", self.calibration_scores),

@@ -250,9 +250,7 @@ def _judge_classes(
 def _judge_pictures(
     given: Inputs, read: Pictures, decision: Decision, seed: int
 ) -> tuple[Evaluation, Evidence]:
-    """Judge reconstructions; with labels, a threshold or a policy, their mse as a detector's score
-    too.
-    """
+    """Judge reconstructions; with labels or a threshold, their mse as a detector's score too."""
     train = given.train_errors
     made = judge_pictures(
         read,
@@ -362,9 +360,7 @@ def _refused(
 def _demonstration(
     given: tuple[Any, Any], pictures: Pictures | None
 ) -> AccuracyDemonstration | None:
-    """What Keras computes on the arrays as they were given: their shape decides its rule, their
-    scale its value.
-    """
+    """What Keras computes on the arrays as given: shape decides its rule, scale its value."""
     if pictures is None or pictures.of_images is None or np.shape(given[0]) != np.shape(given[1]):
         return None
     black, white = (pictures.of_images.in_shape(np.shape(given[0]), level) for level in (0.0, 1.0))

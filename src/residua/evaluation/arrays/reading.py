@@ -182,9 +182,7 @@ def _chosen(names: list[str], role: Role) -> str | None:
 
 
 def refuse_history(source: Any, name: str, problems: Problems) -> bool:
-    """Note a problem where `source` holds losses of epochs: a mapping, a table, an archive or a
-    JSON file with their names.
-    """
+    """Note a problem where `source` holds losses of epochs, by the names of its columns."""
     try:
         names = list(_names(source))
     except (OSError, ValueError, csv.Error, zipfile.BadZipFile):

@@ -33,9 +33,7 @@ class Classes:
 
 @dataclass(frozen=True)
 class _Table:
-    """The rows of a file below its header, if it has one, with the line of the file at which each
-    begins.
-    """
+    """The rows of a file below its header, if any, with the line at which each begins."""
 
     header: list[str] | None
     rows: list[list[str]]
@@ -361,9 +359,7 @@ def _bad_cells(bad: list[tuple[int, str]]) -> str:
 
 
 def _labels(cells: list[list[str]], table: _Table, problems: Problems) -> NDArray[Any] | None:
-    """Whole numbers as integers, other numbers as floats, words as they are; None where a cell is
-    empty.
-    """
+    """Whole numbers as integers, others as floats, words as they are; None where empty."""
     if table.role.is_predicted:
         missing = [
             (line, cell)

@@ -69,9 +69,7 @@ def measure_masks(sets: Sequence[ImageSet]) -> MaskMeasures | None:
 
 @dataclass(frozen=True)
 class _Look:
-    """A mask on the grid (shares of each cell), and how much each cell of its image differs from
-    its surroundings, in steps.
-    """
+    """A mask on the grid, and how much each cell of its image stands out, in steps."""
 
     path: str
     is_normal: bool
@@ -224,9 +222,7 @@ def _those(step: int) -> str:
 
 
 def _differing(looks: Sequence[_Look]) -> NDArray[np.float64]:
-    """How much each cell of each image differs from its surroundings and from the others, as ranks
-    in (-1/2, 1/2), (n, cells).
-    """
+    """How much each cell stands out in its image and among the others, as ranks, (n, cells)."""
     n = len(looks)
     grey = np.stack([look.grey for look in looks])
     common = np.median(grey, axis=0)
@@ -247,9 +243,7 @@ def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
 def _standing_out(
     differing: NDArray[np.float64], masks: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """How much image i stands out where mask j marks it, less what the mean image does there, (n,
-    n).
-    """
+    """How much image i stands out where mask j marks it, beyond the mean image, (n, n)."""
     flat = masks.reshape(len(masks), -1)
     weights = flat / np.maximum(flat.sum(axis=1, keepdims=True), 1e-12)
     found = differing @ weights.T

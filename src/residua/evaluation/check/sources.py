@@ -184,9 +184,7 @@ def _copies(
     is_whole: bool,
     progress: Progress | None,
 ) -> tuple[Duplicates, bool]:
-    """Copies of every kind and True; exact ones and False where there are too many images, or where
-    the search fails.
-    """
+    """Copies of every kind and True; exact ones and False where that is too much or fails."""
     if is_whole:
         found = checks.make(
             "near-duplicates", lambda: search_duplicates(sets, seed=seed, progress=progress)
@@ -257,9 +255,7 @@ def _image_of(sets: Sequence[ImageSet]) -> Callable[[int], NDArray[Any]]:
 def _votes_of(
     table: _Table, image: Callable[[int], NDArray[Any]], sets: Sequence[ImageSet]
 ) -> Callable[[], LabelVotes] | None:
-    """What the neighbours of labelled images say of their labels: of an even share of very many;
-    None where there are too few images or classes.
-    """
+    """What the neighbours of labelled images say of their labels; None where there are few."""
     rows = np.flatnonzero(table.is_labelled)
     if len(rows) > _MOST_VOTED:
         rows = rows[np.linspace(0, len(rows) - 1, _MOST_VOTED).astype(np.int64)]
@@ -279,9 +275,7 @@ def _votes_of(
 
 @dataclass(frozen=True)
 class _Table:
-    """All images of all sets, a row each; the part is the source's name where there are several
-    sources.
-    """
+    """All images of all sets, a row each; with several sources the part is the source."""
 
     paths: NDArray[Any]
     parts: NDArray[Any]
@@ -316,9 +310,7 @@ class _Table:
         return np.array([label is not None for label in self.labels.tolist()], np.bool_)
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """Images of each label in each part; of several sources the first is train and the rest
-        test.
-        """
+        """Images of each label in each part; of several sources the first is train, others test."""
         first = self.parts[0] if len(self.parts) else ""
         are_splits = set(self.parts.tolist()) <= {"train", "calibration", "test"}
         tally: dict[str, Counter[str]] = {}
@@ -361,9 +353,7 @@ def _even_share(images: ImageSet, most: int) -> ImageSet:
 def _leakage(
     table: _Table, copies: Duplicates, sets: Sequence[ImageSet], *, is_thorough: bool
 ) -> dict[str, Any]:
-    """Facts about copies of the first part among the others: train among calibration and test, or
-    the first source among the rest.
-    """
+    """Facts about copies of the first part, or source, among the others."""
     first = "train" if len(sets) == 1 else str(table.parts[0])
     seen = table.parts == first
     if seen.all() or not seen.any():

@@ -159,9 +159,7 @@ def _compression(grey: NDArray[np.float32]) -> float:
 
 
 def _high_frequencies(grey: NDArray[np.float32], rows: int, columns: int) -> NDArray[np.float32]:
-    """The mean size of the upper half of the cosine coefficients of each 8 x 8 block, (rows,
-    columns), from the first corner on.
-    """
+    """Mean size of the upper half of the cosine coefficients of each 8 x 8 block."""
     blocks = (
         grey[: rows * _BLOCK, : columns * _BLOCK]
         .reshape(rows, _BLOCK, columns, _BLOCK)

@@ -35,9 +35,7 @@ _WHERE = "compare"
 
 @dataclass(frozen=True)
 class _Shared:
-    """The rows of each contestant's evidence that are the shared, labelled images, and what is
-    known of these.
-    """
+    """The rows of each contestant that are the shared, labelled images, and what they are."""
 
     rows: list[NDArray[np.int64]]
     images: Images
@@ -291,9 +289,7 @@ def _numbered(hashes: NDArray[Any]) -> list[tuple[str, int]]:
 
 
 def _truth(model: Contestant, rows: NDArray[np.int64]) -> NDArray[Any]:
-    """What each shared image is: abnormal or not, the label, or nothing for a reconstructor; None
-    where it is not known.
-    """
+    """What each shared image is: abnormal or its label; None where that is not known."""
     evidence, truth = model.evidence, np.full(len(rows), None, object)
     if model.evaluation.job == "detect" and evidence.is_anomalous is not None:
         truth = np.asarray(evidence.is_anomalous)[rows].astype(object)

@@ -113,9 +113,7 @@ def in_one_sentence(
     n_images: int,
     n_groups: int | None = None,
 ) -> str:
-    """What a reader has to know: the pair in one sentence, or of several models who is ahead of
-    whom; and why few groups may mislead.
-    """
+    """Who is ahead of whom in one sentence, and why few groups may mislead."""
     caveat = pairs[0].difference.caveat
     images = f"{count(n_images, 'test image')}{of_groups(n_groups)}"
     said = _in_one_sentence(pairs, names, images)

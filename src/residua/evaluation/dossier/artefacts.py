@@ -47,9 +47,7 @@ class Heading(Record):
 
 
 class Parent(Record):
-    """A run that this one has learnt from, and what was judged there; ``is_there`` is False where
-    its folder is gone or holds another model.
-    """
+    """A run that this one has learnt from, if it `is_there` still, and what was judged there."""
 
     name: str
     weights: str

@@ -103,9 +103,7 @@ class Criterion(Record):
 
 
 class Sample(Record):
-    """The smallest test set: images that are normal and anomalous, images of each kind that the
-    test part holds, and groups.
-    """
+    """The smallest test set: normal and anomalous images, images of each kind, and groups."""
 
     images: int = Field(default=0, ge=0)
     normal: int = Field(default=0, ge=0)

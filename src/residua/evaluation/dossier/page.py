@@ -37,9 +37,7 @@ _LOUD = {
 
 
 def dossier_page(dossier: Dossier) -> str:
-    """The whole page as text. It carries the dossier as JSON, by which `residua verify` makes it
-    again.
-    """
+    """The page as text, with the dossier as JSON, by which `residua verify` makes it again."""
     return (
         string.Template(asset("report.html"))
         .substitute(

@@ -24,9 +24,7 @@ def reconstructions(record: Evaluation, ax: Any, *, n: int = 4) -> Any:
 
 
 def maps(record: Evaluation, ax: Any, *, n: int = 4) -> Any:
-    """Image and error map of the `n` images with the highest score, anomalous ones first; the edge
-    of a defect's mask is drawn.
-    """
+    """Image and map of the `n` highest scores, anomalous first, with edges of their masks."""
     return _rows(record, ax, n, ("image", "error"))
 
 

@@ -13,9 +13,7 @@ from residua.records import Evaluation
 
 
 def draw(record: Evaluation, ax: Any, *, bins: int = 10) -> Any:
-    """A dot for each bin of confidence, its area the number of images; on the diagonal a model is
-    right as often as it says.
-    """
+    """A dot for each bin of confidence, as large as it has images; the diagonal is right."""
     ax = axes(ax, (4.8, 4.8))
     found = truth_of_classes(record.evidence)
     assert found is not None

@@ -222,9 +222,7 @@ def _classes(
 def _pixel_spaces(
     images: Any, test_images: Any, rows: NDArray[np.int64], n_dimensions: int, seed: int
 ) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """Pixels at 32 a side at most, and as many of their principal components as the code has
-    dimensions.
-    """
+    """Pixels at 32 a side at most, and as many of their components as the code has."""
     from sklearn.decomposition import PCA
 
     if images is None or test_images is None:
@@ -259,9 +257,7 @@ _STEPS = 300
 
 @dataclass(frozen=True)
 class Probed:
-    """What a probe says of the test codes (places in the classes), and the option that
-    cross-validation chose.
-    """
+    """The predicted classes of the test codes, and the option that cross-validation chose."""
 
     said: NDArray[np.int64]
     option: float

@@ -25,9 +25,7 @@ _BINS = 10
 
 
 def confusion(evidence: Evidence) -> tuple[list[str], NDArray[np.int64]] | None:
-    """Class names and counts (rows true, columns predicted) of the labelled images; None without
-    predictions or labels.
-    """
+    """Class names and counts (rows true) of the labelled images; None without predictions."""
     predicted = evidence.said
     if predicted is None or evidence.classes is None or evidence.labels is None:
         return None
@@ -163,9 +161,7 @@ def _mistaken(names: list[str], counts: NDArray[np.int64], true: int) -> str:
 
 
 def class_curves(key: str, evidence: Evidence) -> Html | None:
-    """The section, which says so where classes alone were given; None without classes and
-    labels.
-    """
+    """The section, or why there is none for classes alone; None without classes and labels."""
     title, figure = "How sure it is, and how well it ranks each class", f"{key}/curves"
     if evidence.predicted is not None and evidence.labels is not None:
         why = (

@@ -72,9 +72,7 @@ def comparison(jobs: Pair, names: Sequence[str], budget: int) -> Html | None:
 
 
 def compared(jobs: Pair, names: Sequence[str]) -> Comparison:
-    """The comparison, the second run minus the first; images are matched by their paths, which are
-    the same.
-    """
+    """The second run minus the first; images are matched by their paths."""
     models = [
         Contestant(
             name, evaluation, replace(evidence, pixel_hashes=np.asarray(evidence.paths).astype(str))
@@ -109,9 +107,7 @@ def _row(metric: str, first: Estimate, second: Estimate, difference: Estimate) -
 
 
 def at_thresholds(jobs: Pair) -> dict[str, tuple[Estimate, Estimate, Estimate]]:
-    """Recall and false-alarm rate of two detectors, each at its own threshold, and the paired
-    difference.
-    """
+    """Recall and false-alarm rate of two detectors at their thresholds, and the difference."""
     (one, first), (two, _) = jobs
     known = truth(first)
     flagged = _flagged(jobs)
@@ -147,9 +143,7 @@ def _distribution(name: str, evaluation: Evaluation, evidence: Evidence) -> Html
 
 
 def disagreements(jobs: Pair, names: Sequence[str]) -> Figure | None:
-    """The images that only one of two detectors flags, the clearest first; None where nothing is
-    decided or pictured.
-    """
+    """The images that only one of two detectors flags, the clearest first, or None."""
     (_, first), (_, second) = jobs
     known, pictured, flagged = truth(first), first.thumbnails or second.thumbnails, _flagged(jobs)
     if known is None or flagged is None or pictured is None:

@@ -234,9 +234,7 @@ def _pairs(names: list[str], wrong: NDArray[np.int64]) -> Table:
 def _print_fine_print(
     evaluation: Evaluation, told_before: Collection[Assumption], console: Console
 ) -> None:
-    """What columns mean, where intervals may not hold, what was assumed about the data, and what
-    does not apply to the model.
-    """
+    """What columns mean, what was assumed, where intervals may not hold, what cannot apply."""
     meant = words.worth_words(evaluation)
     if meant is not None:
         console.print(Text(f"\n{meant}", style="dim"))
@@ -320,9 +318,7 @@ def _worth(estimate: Estimate) -> str:
 
 
 def _per_class(evaluation: Evaluation, evidence: Evidence | None) -> Table | None:
-    """The classes with the lowest recall; their metrics are named ``recall[CLASS]``. Where the
-    counts are known they stand beside.
-    """
+    """The classes with the lowest recall (``recall[CLASS]``), with their counts where known."""
     recalls = {
         name: one
         for name, one in evaluation.metrics.items()

@@ -83,9 +83,7 @@ def _short(caption: str) -> str:
 
 
 def histogram(drawn: Histogram) -> Html:
-    """Each set's shares by bin, as steps in the page's colours: the first filled, the others
-    outlined.
-    """
+    """Each set's shares by bin, as steps: the first filled, the others outlined."""
     shares = {name: counts / max(1, int(counts.sum())) for name, counts in drawn.counts.items()}
     top = max((float(share.max()) for share in shares.values()), default=0.0) or 1.0
     paths = [

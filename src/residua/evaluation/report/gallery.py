@@ -18,9 +18,7 @@ VERDICTS = {
 
 
 def gallery(key: str, evaluation: Evaluation, evidence: Evidence, budget: int) -> Html | None:
-    """Pictures in order of their error, the worst first; with a threshold each says whether it was
-    caught or missed.
-    """
+    """Pictures by their error, the worst first; with a threshold, whether each was caught."""
     shown = evidence.gallery
     if shown is None or len(shown.index) == 0:
         return None

@@ -35,9 +35,7 @@ class Mark:
 
 
 def marks(evaluation: Evaluation, evidence: Evidence) -> list[Mark]:
-    """The usual policies on the calibration scores that the page carries, the chosen one left out;
-    empty without any.
-    """
+    """The usual policies on the carried calibration scores, without the chosen one."""
     scores = evidence.calibration_scores
     if evaluation.job != "detect" or scores is None or len(scores) == 0:
         return []
@@ -103,9 +101,7 @@ _RATES = (
 
 
 def scores(key: str, evaluation: Evaluation, evidence: Evidence) -> Html | None:
-    """Score histogram with the threshold in it; for a detector also the slider, its counts, the two
-    curves and what is caught.
-    """
+    """Score histogram with the threshold; for a detector the slider, its counts and curves."""
     drawn = histogram(evaluation, evidence)
     if drawn is None:
         return None
@@ -180,9 +176,7 @@ def _control(key: str, evaluation: Evaluation, evidence: Evidence, both: bool) -
 
 
 def _policies(key: str, evaluation: Evaluation, evidence: Evidence, both: bool) -> Html:
-    """Buttons that put the threshold where a policy would, by calibration; and where only the test
-    images would.
-    """
+    """Buttons that put the threshold where a policy would, by calibration or by the test."""
     found = marks(evaluation, evidence)
     point = evaluation.operating_point
     buttons = [] if point is None else [_go(point.policy, point.threshold, is_chosen=True)]
@@ -247,9 +241,7 @@ def _peeks() -> Html:
 
 
 def _outcome(key: str, evaluation: Evaluation, evidence: Evidence) -> Html:
-    """Confusion matrix and rates at the stored threshold; the script keeps them up with the
-    slider.
-    """
+    """Confusion matrix and rates at the stored threshold; the script keeps them up."""
     counts = outcome(evaluation, evidence)
     matrix = table(
         ("", "flagged", "not flagged"),

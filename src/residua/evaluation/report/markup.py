@@ -22,9 +22,7 @@ Child: TypeAlias = "str | Html | int | Iterable[Child] | None"
 
 
 def render(child: Child) -> str:
-    """`child` as HTML: plain strings are escaped, `Html` goes through, None vanishes, iterables are
-    joined.
-    """
+    """`child` as HTML: strings are escaped, `Html` is not, None vanishes, iterables are joined."""
     if child is None:
         return ""
     if isinstance(child, Html):

@@ -215,9 +215,7 @@ def _metric_row(key: str, name: str, evaluation: Evaluation) -> Html:
 
 
 def baselines(key: str, evaluation: Evaluation) -> Html | None:
-    """The model among its baselines: one row each, a bar for the main metric, and how it stands to
-    the model in pairs.
-    """
+    """The model among its baselines: a row and a bar each, and how it stands to the model."""
     main = words.primary_metric(evaluation)
     if not evaluation.baselines or main is None:
         return None

@@ -55,9 +55,7 @@ def decision(evaluation: Evaluation) -> str:
 
 
 def opening(evaluation: Evaluation) -> str:
-    """The first sentences: what the threshold does, what the main number is, and whether anything
-    simple does better.
-    """
+    """First sentences: what the threshold does, the main number, what simple thing is better."""
     return " ".join(first_sentences(evaluation))
 
 
@@ -102,9 +100,7 @@ def next_step(evaluation: Evaluation) -> tuple[str, Finding] | None:
 
 
 def separation(evaluation: Evaluation) -> str:
-    """The gap between normal and anomalous scores, where a threshold separates them all; else
-    empty.
-    """
+    """The gap between normal and anomalous scores, where a threshold separates all; or empty."""
     return next(
         (
             one.meaning

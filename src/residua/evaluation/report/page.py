@@ -186,9 +186,7 @@ def asset(name: str) -> str:
 
 
 def front_html(keys: Sequence[str], titles: Sequence[str], jobs: Sequence[Job]) -> Html:
-    """What stands before the jobs of a page with several: an overview, and for two runs on the same
-    images their comparison.
-    """
+    """What stands before several jobs: an overview, and the comparison of two runs."""
     return join(
         overview(keys, titles, [evaluation for evaluation, _ in jobs]),
         comparison(jobs, titles, _FIGURE_BUDGET // 3),

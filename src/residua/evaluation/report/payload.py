@@ -61,9 +61,7 @@ def job_payload(evaluation: Evaluation, evidence: Evidence) -> dict[str, Any]:
 
 
 def _sources(evidence: Evidence) -> dict[str, Any]:
-    """What the figures are made of beside scores, labels and the table's columns: `residua verify`
-    makes them again from it.
-    """
+    """What figures need beside scores, labels and the table: `residua verify` uses it."""
     return {
         "train_scores": packed(evidence.train_scores),
         "calibration_scores": packed(evidence.calibration_scores),
@@ -90,9 +88,7 @@ def _numbers(groups: NDArray[Any] | None) -> NDArray[np.int64] | None:
 
 
 def outcome(evaluation: Evaluation, evidence: Evidence) -> dict[str, Any] | None:
-    """Counts and rates of decisions at the stored threshold; None without one, or without labels.
-    Undefined rates are None.
-    """
+    """Counts and rates at the stored threshold, undefined rates None; None without one."""
     known, point = truth(evidence), evaluation.operating_point
     if known is None or point is None or evidence.scores is None:
         return None
@@ -153,9 +149,7 @@ def _series(
 
 
 def curves(evidence: Evidence) -> dict[str, Any] | None:
-    """ROC and precision-recall curves with at most 400 vertices each; None without scores of both
-    kinds.
-    """
+    """ROC and precision-recall curves of at most 400 vertices; None without both kinds."""
     known = truth(evidence)
     if evidence.scores is None or known is None:
         return None

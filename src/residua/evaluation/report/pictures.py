@@ -41,9 +41,7 @@ def inferno() -> Pixels:
 
 
 def error_ceiling(maps: NDArray[np.float32]) -> float:
-    """Where the colour scale of a gallery ends: the 99% quantile of its errors, so that a few
-    pixels do not darken the rest.
-    """
+    """Where the colours of a gallery end: the 99% quantile, so that few pixels rule nothing."""
     finite = maps[np.isfinite(maps)]
     if finite.size == 0:
         return 1.0
@@ -58,9 +56,7 @@ def heat_map(errors: NDArray[np.float32], ceiling: float) -> Pixels:
 
 
 def outlined(pixels: Pixels, mask: NDArray[np.bool_]) -> Pixels:
-    """`pixels` with the edge of `mask` drawn on it; small pictures are enlarged first, so that the
-    line stays thin.
-    """
+    """`pixels` with the edge of `mask`; small pictures are enlarged, so that it stays thin."""
     factor = max(1, 192 // max(pixels.shape[:2]))
     coloured = np.repeat(np.repeat(_rgb(pixels), factor, 0), factor, 1)
     large = np.repeat(np.repeat(mask, factor, 0), factor, 1)
@@ -71,9 +67,7 @@ def outlined(pixels: Pixels, mask: NDArray[np.bool_]) -> Pixels:
 
 
 def data_uri(pixels: Pixels, side: int = _SIDES[0]) -> str:
-    """(h, w, 1 | 3) uint8 as a ``data:`` URI, at most `side` pixels long: PNG where small, WebP
-    where not.
-    """
+    """(h, w, 1 | 3) uint8 as a ``data:`` URI of at most `side` pixels: PNG or, if large, WebP."""
     picture = Image.fromarray(_rgb(pixels) if pixels.shape[-1] == 3 else pixels[..., 0])
     is_small = max(picture.size) <= 64
     if max(picture.size) > side:
@@ -85,9 +79,7 @@ def data_uri(pixels: Pixels, side: int = _SIDES[0]) -> str:
 
 
 def gallery_pictures(gallery: Gallery, budget: int) -> list[dict[str, str]]:
-    """For each image of the gallery its pictures by role, together below `budget` characters:
-    shrunk, and at last cut short.
-    """
+    """The gallery's pictures by role, shrunk and at last cut to `budget` characters."""
     ceiling = 1.0 if gallery.error_maps is None else error_ceiling(gallery.error_maps)
     pictures: list[dict[str, str]] = []
     expected = 0.0

@@ -49,9 +49,7 @@ def write_json(evaluation: Evaluation, path: str | Path) -> Path:
 
 
 def plain(value: Any) -> Any:
-    """`value` with NumPy's numbers and arrays, paths and sets made JSON's, and NaN and infinities
-    made None.
-    """
+    """`value` with NumPy's numbers, arrays, paths and sets made JSON's, and NaN made None."""
     if isinstance(value, dict):
         return {str(key): plain(one) for key, one in value.items()}
     if isinstance(value, np.ndarray):
@@ -68,9 +66,7 @@ def plain(value: Any) -> Any:
 
 
 class Packed(Record):
-    """An array as it stands in a page; ``width`` is the number of columns of a matrix, 0 for one
-    axis.
-    """
+    """An array as it stands in a page; ``width`` is a matrix' columns, 0 for one axis."""
 
     dtype: Literal["<f4", "<f8", "|u1"]
     data: str

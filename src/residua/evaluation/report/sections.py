@@ -66,9 +66,7 @@ def panel(
 
 
 def top_facts(evaluation: Evaluation) -> Html:
-    """What was judged and when, with which threshold, and what was trained on what, as a list of
-    terms.
-    """
+    """What was judged and when, with which threshold, trained on what, as a list of terms."""
     told, point = dict(evaluation.provenance), evaluation.operating_point
     told["judged_on"] = judged_words(evaluation)
     if point is not None:
@@ -119,9 +117,7 @@ def _fact(name: str, value: Any) -> str:
 def findings(
     key: str, evaluation: Evaluation, figures: Mapping[str, Figure], budget: int
 ) -> Html | None:
-    """What the judge noticed, the most serious on top, each with its picture; what was found in
-    order is folded away.
-    """
+    """What the judge noticed, the most serious on top, with pictures; the rest folded away."""
     if not evaluation.findings:
         return None
     ordered = words.by_severity(evaluation.findings)
@@ -326,9 +322,7 @@ def provenance(key: str, evaluation: Evaluation) -> Html:
 
 
 def reproduction(evaluation: Evaluation) -> str:
-    """The command line that leads here again: the recorded one, or one made from what is
-    recorded.
-    """
+    """The command line that leads here again, recorded or made from what is recorded."""
     recorded = evaluation.provenance.get("command") or evaluation.provenance.get("reproduce")
     if recorded:
         return (

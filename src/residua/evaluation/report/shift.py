@@ -71,9 +71,7 @@ def _place(scores: NDArray[Any], normals: NDArray[Any]) -> str:
 
 
 def _beyond_promise(evaluation: Evaluation, point: OperatingPoint) -> list[str]:
-    """The flagged share beside the one that was promised of normal images; nothing where none is
-    flagged.
-    """
+    """The flagged share beside what was promised; nothing where none is flagged."""
     share, promised = evaluation.metrics.get("flagged_rate"), _promised(point)
     if share is None or not share.value or promised is None:
         return []
@@ -85,9 +83,7 @@ def _beyond_promise(evaluation: Evaluation, point: OperatingPoint) -> list[str]:
 
 
 def _promised(point: OperatingPoint) -> tuple[float, str] | None:
-    """The percentage of normal images that the threshold was chosen to flag, with the words of how
-    sure that is.
-    """
+    """The percentage of normal images that the threshold may flag, and how sure that is."""
     try:
         promise = parse_policy(point.policy).promise()
     except InputError:

@@ -127,9 +127,7 @@ def interval(name: str, estimate: Estimate) -> str:
 
 
 def primary_metric(evaluation: Evaluation) -> str | None:
-    """The one metric that the first sentence is about: the job's first headline that has a
-    value.
-    """
+    """The metric of the first sentence: the job's first headline that has a value."""
     for name in HEADLINE[evaluation.job]:
         if name in evaluation.metrics and evaluation.metrics[name].value is not None:
             return name
@@ -137,9 +135,7 @@ def primary_metric(evaluation: Evaluation) -> str | None:
 
 
 def headline_names(evaluation: Evaluation) -> list[str]:
-    """The metrics shown large, in order; those that have a value where none of them is a known
-    headline with one.
-    """
+    """The metrics shown large, in order; any with a value where no known headline has one."""
     known = [name for name in HEADLINE[evaluation.job] if name in evaluation.metrics]
     if known and primary_metric(evaluation) is not None:
         return known
@@ -233,9 +229,7 @@ def ranking(evaluation: Evaluation) -> str:
 
 
 def _beside(evaluation: Evaluation, name: str, strongest: str, other: Estimate) -> str:
-    """How the strongest baseline stands to the model, and the others where that is not said by
-    it.
-    """
+    """How the strongest baseline stands to the model, and others that this does not cover."""
     standing = evaluation.standings.get(strongest)
     if standing is None or standing.metric != name:
         reached = f"{baseline_title(strongest)}, reaches {interval(name, other)}"

@@ -41,9 +41,7 @@ class _Open:
 
 
 class _Reader(HTMLParser):
-    """Collects the text of elements with ``data-figure``, the data block, and digests of the
-    scripts.
-    """
+    """Collects texts of elements with ``data-figure``, the data block, digests of scripts."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -164,9 +164,7 @@ def _beside_shortcut(record: Evaluation, again: Evaluation) -> list[Finding]:
 
 
 def _doubt(record: Evaluation) -> str | None:
-    """Why labels may be exchanged: it follows from labels as they were written, which are no
-    flags.
-    """
+    """Why labels may be exchanged: by labels as they were written, which are no flags."""
     return next(
         (
             one.measured.get("doubt")

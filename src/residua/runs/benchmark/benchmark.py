@@ -124,9 +124,7 @@ def run_benchmark(
 def _run_case(
     case: Case, options: BenchmarkOptions, folder: BenchmarkFolder, progress: BenchmarkProgress
 ) -> tuple[list[Record], list[Record]]:
-    """The baselines of a class and its fits; without its baselines, nothing of a class counts as
-    finished.
-    """
+    """The baselines of a class and its fits; nothing of a class counts without its baselines."""
     rows, untrained = [], []
     beside = folder.baselines(case.label)
     for _, recipe, seed in _fits([case], options):
@@ -229,9 +227,7 @@ def _fit(
 
 
 def _baselines(bundle: Bundle, case: Case) -> list[Record]:
-    """Every baseline on the images as the networks see them; PCA with as many dimensions as plain's
-    code has there.
-    """
+    """Every baseline on the images as networks see them; PCA of as many numbers as plain."""
     model = model_of_bundle(bundle)
     pieces = list(baseline_arrays(model, case.train, case.test))
     shape = ImageShape(*bundle.config.size, bundle.config.channels)

@@ -86,9 +86,7 @@ def _labels(images: ImageSet, normal: tuple[str, ...] | None) -> tuple[str, ...]
 
 
 def _case(images: ImageSet, label: str, seed: int) -> Case:
-    """The parts with `label` as normal: the source's own, else residua's draw, which keeps
-    anomalies out of train.
-    """
+    """The parts with `label` as normal: the source's own, else a draw without anomalies."""
     named, notes = images.with_normal([label]), images.notes
     if not has_own_parts(images):
         parts, drawn = make_splits(

@@ -19,9 +19,7 @@ _BASELINES = "baselines"
 
 @dataclass(frozen=True)
 class BenchmarkFolder:
-    """``benchmark.json`` and ``fits/*.json`` in `path`; with `path` None, nothing is kept beyond
-    this process.
-    """
+    """``benchmark.json`` and ``fits/*.json`` in `path`; with None nothing is kept."""
 
     path: Path | None
 
@@ -67,9 +65,7 @@ class BenchmarkFolder:
         return self._known(label, _BASELINES, None)
 
     def keep(self, record: Record) -> None:
-        """Write a finished fit, or the baselines of a class (without ``recipe``), whole or not at
-        all.
-        """
+        """Write a finished fit, or a class's baselines (no ``recipe``), whole or not at all."""
         if self.path is not None:
             write_json(
                 self._file(record["class"], record.get("recipe", _BASELINES), record.get("seed")),
@@ -107,9 +103,7 @@ def _read(path: Path) -> Record:
 
 
 def _safe(label: str) -> str:
-    """`label` as part of a file name; one that had to be changed carries a checksum, so that no two
-    coincide.
-    """
+    """`label` in a file name; one that had to be changed carries a checksum, to be unique."""
     name = "".join(
         letter if letter.isascii() and (letter.isalnum() or letter in "._-") else "_"
         for letter in label

@@ -136,9 +136,7 @@ def _difference(  # noqa: PLR0917
     columns: Record,
     confidence: float,
 ) -> Estimate:
-    """Paired over classes; over the test images where there is one class only and the scores are at
-    hand.
-    """
+    """Paired over classes; over the test images where there is one class with its scores."""
     ours, theirs = columns[best]["classes"], columns[strongest]["classes"]
     if len(ours) > 1:
         return paired_difference_interval(

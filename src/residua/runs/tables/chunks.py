@@ -437,9 +437,7 @@ def labels_of(listing: Listing, rows: NDArray[np.int64]) -> list[Any]:
 
 
 class _Read(NamedTuple):
-    """What came of one image: pixels or a reason; neither where its score is known, which is row
-    ``earlier`` of the earlier ones.
-    """
+    """What came of one image: pixels or a reason; else row ``earlier`` of the known scores."""
 
     image: DecodedImage | Quarantined | None
     digest: bytes = bytes(DIGEST)

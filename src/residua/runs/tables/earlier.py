@@ -46,9 +46,7 @@ class EarlierScores:
 
     @classmethod
     def of_rows(cls, digests: bytes, numbers: NDArray[Any], flagged: NDArray[Any]) -> EarlierScores:
-        """From rows in any order, ``digests`` one after the other; those that nothing could be read
-        of are left out.
-        """
+        """From rows in any order, ``digests`` in a row; those that were unreadable are left out."""
         keys = np.frombuffer(digests, _TYPE)
         _, first = np.unique(keys, return_index=True)
         first = first[keys[first] != b""]

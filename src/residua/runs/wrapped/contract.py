@@ -70,9 +70,7 @@ class Contract(BaseModel):
     def to_model(
         self, images: NDArray[np.float32], inputs: Scale | None = None
     ) -> NDArray[np.float32]:
-        """Images (n, h, w, c) in [0, 1] as the model takes them; on the scale `inputs`, if that is
-        named.
-        """
+        """Images (n, h, w, c) in [0, 1] as the model takes them, or on the scale `inputs`."""
         values = (inputs or self.inputs).to_model(images)
         if self.layout == "nchw":
             values = np.moveaxis(values, 3, 1)
@@ -90,9 +88,7 @@ class Contract(BaseModel):
         return np.ascontiguousarray(values.reshape(len(values), *self.output_size, self.channels))
 
     def from_model(self, values: NDArray[Any]) -> NDArray[np.float32]:
-        """What the model made of images as (n, h, w, c), clipped to [0, 1] as in the inference
-        graph.
-        """
+        """What the model made of images as (n, h, w, c), clipped to [0, 1] as in the graph."""
         return np.clip(self.outputs.from_model(self.arrange(values)), 0, 1)
 
 
@@ -119,9 +115,7 @@ class Known:
 
 @dataclass(frozen=True)
 class Traced:
-    """What was seen on the way through a network: the numbers of its code, and the scale that its
-    last operation has.
-    """
+    """What was seen inside a network: the numbers of its code, its last operation's scale."""
 
     latent: int | None = None
     outputs: tuple[str, str] | None = None
@@ -246,9 +240,7 @@ def _told_scales(
 def _scales(
     known: Known, traced: Traced, asked: tuple[Scale | None, Scale | None], state: _Open
 ) -> tuple[Scale, Scale]:
-    """The scales: as told, else as the model says; an input that nothing speaks of has the output's
-    where that was read off.
-    """
+    """The scales: as told, else as the model says, else for inputs as the outputs say."""
     inputs, outputs = asked
     said_out, said_in = known.outputs or traced.outputs, known.inputs
     if outputs is None and said_out is not None:

@@ -17,9 +17,7 @@ Floats = NDArray[np.float32]
 
 
 def error_maps(kind: Error, images: Floats, rebuilt: Floats) -> Floats:
-    """The error of each pixel, channels averaged: (n, h, w); ``ssim`` is ``(1 - SSIM) / 2`` with
-    the edge repeated.
-    """
+    """The error of each pixel, mean of channels: (n, h, w); ``ssim`` is ``(1 - SSIM) / 2``."""
     if kind == "ssim":
         return _dissimilarity(images, rebuilt)
     difference = images - rebuilt
@@ -30,9 +28,7 @@ def error_maps(kind: Error, images: Floats, rebuilt: Floats) -> Floats:
 
 
 def scores_of(kind: Error, maps: Floats, n_values: int) -> Floats:
-    """One number an image, (n,): the map's mean, for ``euclidean`` the root of the sum over the
-    image's `n_values`.
-    """
+    """A number an image, (n,): the map's mean; for ``euclidean`` the root of the sum."""
     score = maps.mean(axis=(1, 2))
     return np.asarray(np.sqrt(score * n_values) if kind == "euclidean" else score, np.float32)
 

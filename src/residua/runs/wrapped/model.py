@@ -107,9 +107,7 @@ class WrappedEngine:
         )
 
     def reconstruct(self, images: Any) -> NDArray[np.float32]:
-        """Reconstructions at the size the model gives, float32 (n_images, height, width, channels)
-        in [0, 1].
-        """
+        """Reconstructions at the size the model gives, float32 (n, h, w, c) in [0, 1]."""
         found = score_with(self, as_image_set(images), reconstructions=True).reconstructions
         assert found is not None
         return found
@@ -132,23 +130,17 @@ class WrappedEngine:
         return score_with(self, as_image_set(images)).score
 
     def error_maps(self, images: Any) -> list[NDArray[np.float32]]:
-        """A map an image, float32 (height, width) at the image's own size: higher = more
-        anomalous.
-        """
+        """A map an image, float32 (height, width) at its own size: higher = more anomalous."""
         return score_with(self, as_image_set(images), maps=True).maps or []
 
     def predict(self, images: Any) -> NDArray[np.int64]:
-        """+1 for normal and -1 for anomalous images, int (n_images,); all are normal without a
-        threshold.
-        """
+        """+1 for normal and -1 for anomalous images, int (n_images,); +1 without a threshold."""
         return np.where(score_with(self, as_image_set(images)).anomalous, -1, 1)
 
     def choose_threshold(
         self, policy: str | None, calibration: Any, *, confidence: float = 0.95
     ) -> OperatingPoint:
-        """Choose the operating point from images kept aside for that; the model uses it from here
-        on. None is the default policy.
-        """
+        """Choose and use the operating point of images kept aside. None: the default policy."""
         images = as_image_set(calibration)
         peaks, flags = MapPeaks(len(images)), images.presumed_anomalous
         scores = score_with(self, images, on_map=peaks).score
@@ -182,17 +174,13 @@ class WrappedEngine:
     def raw(
         self, prepared: NDArray[np.float32], inputs: Scale | None = None
     ) -> NDArray[np.float32]:
-        """What comes out for images as the model sees them, on its own scale, unclipped: (n_images,
-        height, width, channels).
-        """
+        """What comes out for images as the model sees them, unclipped, (n, h, w, c)."""
         return self._call(prepared, inputs)[0]
 
     def _call(
         self, prepared: NDArray[np.float32], inputs: Scale | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-        """Reconstructions on the model's scale, and probabilities; the means of several calls where
-        samples were asked for.
-        """
+        """Reconstructions on the model's scale, and probabilities; means of `samples` calls."""
         contract, picked, rebuilt, classes = self.contract, self.picked, [], []
         for start in range(0, len(prepared), contract.batch_size):
             part = prepared[start : start + contract.batch_size]
@@ -229,9 +217,7 @@ _SAME = 1e-4  # of the range: what two calls may differ by on a machine that add
 
 @dataclass(frozen=True)
 class Tried:
-    """The contract with the size of what comes out; which output is what; whether two calls
-    differ.
-    """
+    """The contract with the output's size; which output is what; whether two calls differ."""
 
     contract: Contract
     picked: Picked

@@ -139,9 +139,7 @@ def _keras_shape(model: Any) -> Any:
 
 
 def _keras_inputs(first: list[Any]) -> tuple[str, str] | None:
-    """A first layer that brings 0-255 to 0-1 or to -1..1 takes bytes; any other rescaling says
-    nothing that is known.
-    """
+    """A first layer from 0-255 to 0-1 or -1..1 takes bytes; other rescaling says nothing."""
     if not first:
         return None
     scale, offset = (getattr(first[0], name, None) for name in ("scale", "offset"))

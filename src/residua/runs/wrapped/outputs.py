@@ -20,9 +20,7 @@ _SUM_TO_ONE = 1e-3
 
 @dataclass(frozen=True)
 class Picked:
-    """Which output is the image and which the probabilities, by position; and the size of the
-    image, where it is another.
-    """
+    """Which output is the image and which the probabilities; and an image size of its own."""
 
     image: int
     probabilities: int | None = None
@@ -129,9 +127,7 @@ def _named(rows: NDArray[Any], n_classes: int) -> bool:
 def _image(
     outputs: list[NDArray[Any]], given: tuple[int, ...], contract: Contract, *, may_resize: bool
 ) -> tuple[int, tuple[int, int] | None]:
-    """The output of the input's shape; else the one with as many numbers; else, if that may be, one
-    of another size.
-    """
+    """The output of the input's shape; else of as many numbers; else, maybe, another size."""
     alike = [at for at, one in enumerate(outputs) if one.shape == given]
     # flat, or with or without its only channel; with several channels their order would be a guess
     if not alike:

@@ -48,9 +48,7 @@ def explained(rebuilt: Floats, expected: Floats) -> float:
 
 
 def far_better(other: float, told: float, times: float = _TIMES) -> bool:
-    """Whether another reading leaves so much less than the told one that the told one must be
-    wrong: `times` less.
-    """
+    """Whether another reading leaves so much less (`times`) that the told one must be wrong."""
     return other >= _GOOD and (1 - told) >= times * (1 - other)
 
 
@@ -99,9 +97,7 @@ def _others(told: Scale, channels: int) -> list[Scale]:
 
 
 def _fitted(rebuilt: Floats, made: Floats, wanted: Floats) -> Scale | None:
-    """The mean and deviation that fit best; None where the told reading is about as bright, and
-    varies about as much.
-    """
+    """Mean and deviation that fit best; None where the told reading is about as good."""
     y, x = made.ravel().astype(np.float64), wanted.ravel().astype(np.float64)
     if y.std() < 1e-6:
         return None

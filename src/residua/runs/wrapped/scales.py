@@ -24,9 +24,7 @@ _HOW = (
 
 
 class Scale(BaseModel):
-    """Model values are ``(x - mean) / std`` of an image in [0, 1]; one number, or one per
-    channel.
-    """
+    """Model values are ``(x - mean) / std`` of x in [0, 1]; a number, or one per channel."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -39,9 +37,7 @@ class Scale(BaseModel):
         return (images - _row(self.mean)) / _row(self.std)
 
     def from_model(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Values (..., channels) on this scale as images; what the model puts beyond [0, 1] stays
-        there.
-        """
+        """Values (..., channels) on this scale as images, beyond [0, 1] too."""
         return values * _row(self.std) + _row(self.mean)
 
     @property

@@ -112,9 +112,7 @@ def load_keras(path: str | Path) -> Any:
 
 @contextmanager
 def staged(run: Path) -> Iterator[Path]:
-    """A folder beside `run` to write into; it becomes `run` when the block is done, and is gone
-    where the block fails.
-    """
+    """A folder beside `run` to write into; it becomes `run`, or is gone if the block fails."""
     ensure_folder(run.parent, where="save")
     fresh = Path(tempfile.mkdtemp(prefix=f".{run.name}.", suffix=".part", dir=run.parent))
     try:
@@ -162,9 +160,7 @@ def _store_onnx(path: Path, folder: Path) -> dict[str, str]:
 
 
 def _prove(path: Path) -> None:
-    """Load the file in a process of its own, which knows none of the classes that this one may have
-    registered.
-    """
+    """Load the file in a process of its own, which knows no class registered here."""
     keras: Any = sys.modules.get("keras")
     backend = {} if keras is None else {"KERAS_BACKEND": keras.backend.backend()}
     child = [sys.executable, "-c", _TRY, str(path)]

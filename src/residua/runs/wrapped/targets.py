@@ -42,9 +42,7 @@ def targets_of(targets: Any, images: ImageSet) -> ImageSet:
 
 
 def _rows(images: ImageSet, targets: ImageSet) -> Any:
-    """Where the target of each image is, by its name in its source; by the name without its suffix
-    where suffixes differ.
-    """
+    """Where each image's target is, by its name; without suffixes where these differ."""
     for name in (str, _stem):
         there: dict[str, list[int]] = {}
         for row, path in enumerate(targets.paths.tolist()):

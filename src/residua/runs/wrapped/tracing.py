@@ -173,9 +173,7 @@ def _traced(
 
 
 def _last_operation(steps: Sequence[Step], end: Hashable) -> str:
-    """The name of the operation that `end` comes from; those that only move numbers are passed
-    over.
-    """
+    """The operation that `end` comes from; those that only move numbers are passed over."""
     for step in reversed(steps):
         if end in step.gives:
             if step.name not in _MOVES or not step.takes:

@@ -267,9 +267,7 @@ def _train(
     plan: TrainingPlan,
     ending: str,
 ) -> TrainedModel:
-    """Train `network` and fit its score; `images` are training, validation, and validation as
-    scoring sees it.
-    """
+    """Train `network` and fit its score; `images` are train, validation, and that as scored."""
     train, validation, exact = images
     trained = work.train(work.recipe, network, train, validation, plan, work.checkpoint(ending))
     graph = work.graph(network)

@@ -28,9 +28,7 @@ _FEWEST_LABELLED = 4
 
 
 def usable(options: ClassifyOptions, train: LabelledSet, notes: Notes) -> LabelledSet:
-    """What the strategy learns from: unlabelled images take part in a reconstruction loss, and are
-    left out where there is none.
-    """
+    """What the strategy learns from: unlabelled images where a loss reconstructs."""
     for text in train.targets.notes:
         notes.add(text)
     known = train.targets.labelled
@@ -53,9 +51,7 @@ def usable(options: ClassifyOptions, train: LabelledSet, notes: Notes) -> Labell
 
 
 def hold_out_labelled(train: LabelledSet, seed: int) -> tuple[LabelledSet, LabelledSet]:
-    """`train` without, and with only, a tenth of each class and of the unlabelled; whole groups
-    where groups are named.
-    """
+    """`train` without, and with only, a tenth of each class and of the unlabelled, by groups."""
     if train.images.groups is not None:
         held = held_rows(train.images, VALIDATION_SHARE, seed=seed)
     else:
@@ -95,9 +91,7 @@ def choose_settings(
 
 
 def make_classifier(options: ClassifyOptions, targets: Targets, *, mirrored: bool) -> Strategy:
-    """The strategy for these classes; it averages over mirror images where training has seen some,
-    unless told otherwise.
-    """
+    """The strategy for these classes, averaging mirror images where training has seen some."""
     weights = options.class_weight and _class_weights(options.class_weight, targets)
     fixed = {
         "n_classes": len(targets.classes),
@@ -226,9 +220,7 @@ def _offset(
 
 
 def _joined(done: list[TrainingResult], plan: TrainingPlan) -> TrainingResult:
-    """The phases' histories one after the other, with a column that says which phase a row is
-    of.
-    """
+    """The phases' histories one after the other, with a column for the phase."""
     history = {
         name: np.concatenate([one.history[name] for one in done]) for name in done[0].history
     }

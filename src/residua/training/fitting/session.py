@@ -89,9 +89,7 @@ class Notes:
             self._tell(text)
 
     def add_if_busy(self, n_threads: int) -> None:
-        """Say that others want the processor too, if they do: threads that wait for each other are
-        many times slower then.
-        """
+        """Say that others want the processor too: threads that wait are many times slower then."""
         if n_threads > 1 and is_busy():
             self.add(
                 f"the machine is busy: training waits for {n_threads} threads a step, and --threads"
@@ -100,9 +98,7 @@ class Notes:
 
 
 class Hold:
-    """Prepares images and keeps them within the bound on memory, else in a file beside the
-    checkpoint.
-    """
+    """Prepares images and keeps them in memory or, beyond the bound, in a file."""
 
     def __init__(self, session: FitSession) -> None:
         self.store = PreparedStore(

@@ -47,9 +47,7 @@ def choose_prepare(
 
 
 def choose_aspect(images: ImageSet, asked: Aspect | None, recipe: Recipe) -> Aspect:
-    """As asked; else images of mixed sizes keep their proportions if the recipe takes any size, and
-    are stretched if not.
-    """
+    """As asked; else mixed sizes keep proportions if the recipe can, and are stretched if not."""
     check_aspect(asked, recipe)
     return asked or ("area" if recipe.any_size and images.uniform_size is None else "stretch")
 

@@ -83,9 +83,7 @@ def labelled_set(part: ImageSet | LabelledSet, multilabel: bool | None) -> Label
 def calibration_set(
     part: ImageSet | LabelledSet, targets: Targets, labels: Any = None
 ) -> LabelledSet:
-    """Calibration images with their targets in terms of the training classes; `LabelError` where a
-    label is none of them.
-    """
+    """Calibration images with targets among the training classes, else a `LabelError`."""
     if isinstance(part, LabelledSet):
         return part
     labels = part.labels if labels is None else labels
