@@ -66,10 +66,7 @@ class Problems:
         self.add(f"{name} must {must}", f"{value}", mend, RangeError)
 
     def raise_any(self) -> None:
-        """Raise what was noted.
-
-        The problem's own class if there is one kind, `InputError` if there are several.
-        """
+        """Raise what was noted: the class of all problems, or `InputError` if there are several."""
         if not self._found:
             return
         kinds = {type(one) for one in self._found}
@@ -193,10 +190,7 @@ def unmasked(array: Any, name: str, problems: Problems) -> Any:
 
 
 def as_scores(scores: Any, *, name: str = "scores", problems: Problems) -> NDArray[Any]:
-    """Scores as a one-dimensional float array, float32 kept as float32, all else float64.
-
-    NaN and infinities refused.
-    """
+    """Scores as a 1-d float array, float32 kept, all else float64; NaN and inf are refused."""
     try:
         array = array_of(unmasked(scores, name, problems))
         if not np.issubdtype(array.dtype, np.floating):
@@ -241,10 +235,7 @@ def as_column(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def as_binary_labels(labels: Any, *, name: str = "labels", problems: Problems) -> NDArray[np.bool_]:
-    """Labels as booleans (n_images,), True = anomalous (positive).
-
-    0/1 and booleans are accepted, all else refused.
-    """
+    """Labels as booleans (n_images,), True = anomalous; only 0/1 and booleans are taken."""
     array = as_column(array_of(unmasked(labels, name, problems)))
     if array.ndim != 1:
         return problems.instead(
@@ -288,10 +279,7 @@ def same_length(problems: Problems, **arrays: Any) -> None:
 
 
 def as_classes(labels: Any, *, name: str = "labels", problems: Problems) -> NDArray[Any]:
-    """Class labels as int64 or str (n_images,).
-
-    Whole floats and booleans become integers, missing labels are refused.
-    """
+    """Classes as int64 or str (n_images,), from whole floats too; none may be missing."""
     array = as_column(array_of(unmasked(labels, name, problems)))
     if array.ndim != 1:
         return problems.instead(

@@ -157,10 +157,7 @@ def _put_in_place(temporary: Path, path: Path) -> None:
 
 
 def _open_temporary(path: Path) -> tuple[int, Path]:
-    """A file beside `path` that is ours alone.
-
-    Under a fixed name, which a lock says is free, else under a random one.
-    """
+    """A file beside `path` that is ours: its name is locked and fixed, or random."""
     if _LOCKS:
         with contextlib.suppress(OSError):
             fixed = path.with_name(f".{path.name}.writing")
@@ -193,10 +190,7 @@ def make_readable(path: Path) -> None:
 
 
 def open_regular(path: str | Path) -> io.BufferedReader:
-    """Open a regular file for reading bytes.
-
-    `OSError` where it is a pipe, a device, a socket or a folder.
-    """
+    """Open a regular file for reading bytes; `OSError` for a pipe, device, socket or folder."""
     # Before it is opened: opening a device can do something.
     _check_regular(Path(path).stat().st_mode)
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
@@ -231,10 +225,7 @@ def _check_size(file: io.BufferedReader, limit: int) -> None:
 
 
 def read_json(path: str | Path, limit: int = MOST_TEXT_BYTES) -> Any:
-    """The JSON of a file.
-
-    `OSError` or `ValueError` where it is no regular file, too large, too deep or no JSON.
-    """
+    """The JSON of a file; `OSError` or `ValueError` where it is too large, too deep or none."""
     try:
         return json.loads(read_file(path, limit).decode("utf-8"))
     except RecursionError:
@@ -256,10 +247,7 @@ def read_record(
 
 
 def read_lines(path: str | Path) -> Iterator[str]:
-    """The lines of a text file in UTF-8, with their ends.
-
-    `ValueError` where one is longer than a mebibyte.
-    """
+    """The lines of a text file in UTF-8, with ends; `ValueError` for one beyond a mebibyte."""
     with open_regular(path) as raw, io.TextIOWrapper(raw, "utf-8", newline="") as file:
         while line := file.readline(_MOST_LINE + 1):
             if len(line) > _MOST_LINE:
@@ -280,10 +268,7 @@ def in_a_line(error: Exception) -> str:
 
 
 def sha256(path: str | Path, limit: int = MOST_WEIGHT_BYTES) -> str:
-    """SHA-256 of a regular file, in hex.
-
-    `OSError` where it holds more than `limit` bytes, of which none is read.
-    """
+    """SHA-256 of a regular file, in hex; `OSError` where it holds more than `limit` bytes."""
     with open_regular(path) as file:
         _check_size(file, limit)
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -153,8 +153,5 @@ def normal_among(names: Sequence[str]) -> tuple[tuple[str, ...], str]:
 
 
 def _bare(name: str) -> str:
-    """`name` without what spellings of it differ in.
-
-    Case, blanks, hyphens, underscores and points.
-    """
+    """`name` without case, blanks, hyphens, underscores and points."""
     return re.sub(r"[\s_.\-]", "", name).casefold()

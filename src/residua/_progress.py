@@ -105,10 +105,7 @@ def _never_shortened() -> Column:
 
 
 class _Left(TimeRemainingColumn):
-    """The time left as the caller knows it, else by the speed of the bar.
-
-    Fits of several recipes differ too much for that.
-    """
+    """The time left as the caller knows it (fits of recipes differ), else by the bar's speed."""
 
     def render(self, task: Task) -> Text:
         if "seconds_left" not in task.fields:
@@ -121,10 +118,7 @@ class _Left(TimeRemainingColumn):
 
 
 class _TerminalBars(Bars):
-    """One bar at a time: reading images, or training.
-
-    Above it stands one over all fits, where there are several.
-    """
+    """One bar at a time: reading, or training; above it one over all fits if several."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress

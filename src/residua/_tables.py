@@ -164,10 +164,7 @@ def number(cell: str, *, comma: bool = False) -> float | None:
 
 
 def plain_numbers(rows: list[list[str]]) -> NDArray[np.float64] | None:
-    """Rows of finite numbers with decimal points as one matrix, fast.
-
-    None where a cell is anything else.
-    """
+    """Rows of finite numbers with decimal points as a matrix, fast; None for anything else."""
     import numpy as np
 
     if not _PLAIN.fullmatch("\n".join("\n".join(row) for row in rows)):
@@ -271,10 +268,7 @@ def _without_hash(rows: list[list[str]]) -> list[list[str]]:
 
 
 def _delimiter(text: str) -> str:
-    """The mark that cuts the first lines into equally many cells, most of them numbers.
-
-    No cell may hold another mark.
-    """
+    """The mark that cuts first lines into equally many cells, mostly numbers, without others."""
     lines = (line.rstrip("\r\n") for line in io.StringIO(text, newline=None))
     sample = [line for line in islice(lines, _SAMPLE) if line.strip()]
     if not sample:

@@ -117,10 +117,7 @@ def cell(text: str) -> str:
 
 
 def terminal(**options: Any) -> Console:
-    """A console that reads no markup, and spells out control characters.
-
-    Its own styles are not touched.
-    """
+    """A console that reads no markup, and spells out control characters of others."""
     from rich.console import Console, ConsoleOptions
     from rich.segment import Segment
 

@@ -84,7 +84,4 @@ class MissingExtraError(ResiduaError, ImportError):
 
 
 class GateError(ResiduaError):
-    """A gate said no.
-
-    Either ``--strict`` met a finding of severity error, or an export was refused.
-    """
+    """A gate said no: ``--strict`` met a finding of severity error, or an export failed it."""

@@ -245,10 +245,7 @@ def assumptions_of(provenance: Mapping[str, Any]) -> tuple[Assumption, ...]:
 
 
 class _Behind:
-    """The arrays behind a record, made when first asked for.
-
-    Records are equal by what they say, whatever lies behind.
-    """
+    """The arrays behind a record, made when first asked for, and no part of its equality."""
 
     def __init__(self, evidence: Any = None) -> None:
         self._evidence = evidence

@@ -23,10 +23,7 @@ class Reconstructor(Protocol):
 
 
 class Detector(Protocol):
-    """``f(train, images, latent, seed) -> scores``.
-
-    float32 (n_images,), higher = more anomalous.
-    """
+    """``f(train, images, latent, seed) -> scores``, float32 (n,), higher = more anomalous."""
 
     def __call__(
         self, train: Images, images: Images, *, latent: int, seed: int = 0
@@ -56,10 +53,7 @@ def squared_error(images: Images, reconstructions: Images) -> NDArray[np.float32
 def deviation(
     train_values: NDArray[np.float32], values: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """How far each value lies from the median of the train values, either way.
-
-    In their median absolute deviations.
-    """
+    """How many median absolute deviations each value lies from the train values' median."""
     centre = np.median(train_values)
     spread = np.median(np.abs(train_values - centre)) or np.float32(1e-6)
     return np.asarray(np.abs(values - centre) / spread, np.float32)

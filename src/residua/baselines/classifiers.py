@@ -19,10 +19,7 @@ _STEPS = 100
 
 
 class Classifier(Protocol):
-    """``f(train, labels, images, n_classes, seed) -> classes``, int64 (n_images,).
-
-    Labels are places in the list of classes.
-    """
+    """``f(train, labels, images, n_classes, seed) -> classes``, int64 places of classes."""
 
     def __call__(
         self,

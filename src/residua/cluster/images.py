@@ -65,10 +65,7 @@ class Judge:
     most_exact: int
 
     def look(self, piece: Shard) -> Iterator[Looked]:
-        """What is seen of a piece, a few images at a time, each decoded once.
-
-        A piece that cannot be read is one quarantined file, not an error.
-        """
+        """What is seen of a piece, decoded once; an unreadable piece is one quarantined file."""
         task = self.task
         try:
             listing = task.listing(piece)

@@ -57,10 +57,7 @@ class Deviation(Record):
 
 
 class Price(Record):
-    """What a reduced precision costs.
-
-    ROC AUC beside the reference's where both labels exist, rank correlation always.
-    """
+    """What a reduced precision costs: ROC AUC where both labels exist, rank correlation always."""
 
     roc_auc: float | None = None
     roc_auc_reference: float | None = None
@@ -70,10 +67,7 @@ class Price(Record):
 
 
 class Speed(Record):
-    """Images a second, medians, measured on one machine beside the reference.
-
-    ``cpu`` and ``threads`` say where.
-    """
+    """Images a second, medians, beside the reference, on a machine with ``cpu``, ``threads``."""
 
     batch_1: float
     batch_256: float
@@ -84,10 +78,7 @@ class Speed(Record):
 
 
 class Card(ModelFacts):
-    """Everything of an exported model that is not arithmetic.
-
-    ``operating_point`` is the engine's own.
-    """
+    """Everything of an exported model but its arithmetic; the operating point is its own."""
 
     model_config = ConfigDict(allow_inf_nan=False)
 
@@ -133,10 +124,7 @@ class Card(ModelFacts):
         return KINDS[self.engine]
 
     def public(self) -> dict[str, Any]:
-        """What goes into the model file's own metadata.
-
-        All but hashes of that file and the calibration scores.
-        """
+        """What goes into the model file: all but its own hashes and the calibration scores."""
         return self.model_dump(
             mode="json",
             exclude={

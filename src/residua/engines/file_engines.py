@@ -72,10 +72,7 @@ def free_threads() -> int:
 
 
 class ExportedEngine(ABC):
-    """An exported graph behind the interface of all engines.
-
-    Images of one size go through together.
-    """
+    """An exported graph as an engine; images of one size go through together."""
 
     def __init__(self, card: Card) -> None:
         self.card, self.name, self.batch_size = card, card.engine, card.batch_size
@@ -88,10 +85,7 @@ class ExportedEngine(ABC):
         reconstructions: bool = False,
         columns: bool = True,
     ) -> Scores:
-        """Scores of decoded images, in order.
-
-        `columns` are computed outside the graph, unless the file gives them.
-        """
+        """Scores of decoded images; `columns` come from outside the graph, unless it has them."""
         check_channels((image.shape[-1] for image in images), self.card.channels)
         for height, width in {image.shape[:2] for image in images}:
             self._check_extent(height, width)
@@ -141,10 +135,7 @@ class ExportedEngine(ABC):
         )
 
     def _check_extent(self, height: int, width: int) -> None:
-        """The longest side that keeps its proportions stays long.
-
-        Gigabytes of weights, which an exported file cannot cut up.
-        """
+        """Refuse long sides at kept proportions: they would take gigabytes of weights."""
         area = self.card.size[0] * self.card.size[1]
         n_weights = max(height, width) ** 2 * (area / max(1, height * width)) ** 0.5
         if self.card.aspect == "area" and n_weights > _MOST_WEIGHTS:
@@ -155,10 +146,7 @@ class ExportedEngine(ABC):
 
     @property
     def _measures(self) -> bool:
-        """Whether the file gives the errors itself.
-
-        Where images keep their proportions, a stretched picture has others.
-        """
+        """Whether the file gives the errors itself; those of stretched pictures are others."""
         return "mse" in self.card.outputs
 
     def _wanted(self, *, maps: bool, reconstructions: bool, columns: bool) -> list[str]:
@@ -182,10 +170,7 @@ class ExportedEngine(ABC):
 
     @abstractmethod
     def run(self, images: NDArray[Any], wanted: Sequence[str]) -> dict[str, NDArray[Any]]:
-        """The named outputs for images of one size.
-
-        Images are (batch, height, width, channels) of the entry's dtype.
-        """
+        """The named outputs for images of one size, (n, h, w, c) of the entry's dtype."""
 
     def _entry(self, images: NDArray[Any]) -> NDArray[Any]:
         if self.card.entry == "float32":
@@ -269,10 +254,7 @@ class OpenVinoEngine(ExportedEngine):
 def error_columns(
     prepared: NDArray[np.float32], rebuilt: NDArray[np.float32]
 ) -> dict[str, NDArray[np.float32]]:
-    """mse, mae and ssim of reconstructions, float32 (n_images,) each.
-
-    Against the images as the model saw them.
-    """
+    """mse, mae and ssim, float32 (n_images,) each, against images as the model saw them."""
     if not len(prepared) or np.isnan(rebuilt).all():
         return {name: np.full(len(prepared), np.nan, np.float32) for name in ("mse", "mae", "ssim")}
     rebuilt = np.clip(rebuilt, 0, 1)

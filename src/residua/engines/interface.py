@@ -57,10 +57,7 @@ class ModelFacts(BaseModel):
 
     @property
     def threshold(self) -> float:
-        """The one threshold that decides about scores.
-
-        Infinite where there is none, and where each product has its own.
-        """
+        """The one threshold that decides; infinite for none, or for one of each product."""
         if self.operating_point is None or self.products is not None:
             return float("inf")
         return self.operating_point.threshold
@@ -157,10 +154,7 @@ class Engine(Protocol):
 
 @runtime_checkable
 class Endable(Protocol):
-    """An engine that can be ended from another thread while it scores.
-
-    A file from elsewhere may loop for ever.
-    """
+    """An engine that another thread can end while it scores: a file may loop for ever."""
 
     def end(self) -> None:
         """End what runs now; whoever waits for it gets an error."""

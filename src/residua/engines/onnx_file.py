@@ -150,10 +150,7 @@ def _entry(message: memoryview) -> tuple[str, str]:
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
-    """Number, wire type and value of each field.
-
-    A value that reaches beyond its message is refused.
-    """
+    """Number, wire type and value of each field; one beyond its message is refused."""
     at = 0
     while at < len(message):
         tag, at = _varint(message, at)

@@ -93,10 +93,7 @@ class TiledEngine:
         )
 
     def tile_scores(self, images: ImageSet) -> NDArray[np.float32]:
-        """The scores of the tiles as they are, (n_images, n_places).
-
-        NaN where a tile is not looked at.
-        """
+        """The scores of the tiles, (n_images, n_places); NaN where none is looked at."""
         wanted = {"columns": False}
         parts = [
             one.scores

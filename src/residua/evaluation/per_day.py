@@ -90,10 +90,7 @@ def _is_known(rates: Mapping[str, Estimate], name: str) -> bool:
 
 
 def check_job(job: str, where: str) -> None:
-    """Refuse parts a day of a model that throws none away.
-
-    Raises InputError unless the job is to detect.
-    """
+    """Refuse parts a day of a model that throws none away, by InputError."""
     if job != "detect":
         raise InputError(
             f"{where}: parts a day need a detector, which flags images. Got the job {job}. Leave"

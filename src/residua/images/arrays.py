@@ -218,10 +218,7 @@ def _column(labels: Any) -> NDArray[Any]:
 
 
 def _plain(value: Any) -> Any:
-    """A label as int, str or None.
-
-    A float only where it is neither whole nor NaN, which is refused.
-    """
+    """A label as int, str or None; as float only if neither whole nor NaN, to be refused."""
     value = value.item() if isinstance(value, np.generic) else value
     if isinstance(value, float):
         return None if math.isnan(value) else int(value) if value.is_integer() else value

@@ -139,10 +139,7 @@ def decode(data: Encoded, pixel_limit: int, reading: Reading = AS_IT_SAYS) -> De
 
 
 def open_encoded(data: bytes, pixel_limit: int, take: Callable[[Image.Image], Taken]) -> Taken:
-    """What `take` makes of an encoded image that has been opened and keeps within the limit.
-
-    Every fault an `ImageError`.
-    """
+    """What `take` makes of an opened image within the limit; every fault an `ImageError`."""
 
     def opened() -> Taken:
         with (
@@ -256,10 +253,7 @@ def _turn(image: Image.Image, done: set[str]) -> Callable[[NDArray[Any]], NDArra
 
 
 def _note_profile(image: Image.Image, done: set[str]) -> None:
-    """Values stand as they lie.
-
-    What another gamma or a wide gamut would make of them is told, not applied.
-    """
+    """Tell what another gamma or a wide gamut would change; values stand as they lie."""
     gamma, profile = image.info.get("gamma"), image.info.get("icc_profile")
     if (
         isinstance(gamma, float)
@@ -355,8 +349,5 @@ _quiet = _Quiet()
 
 
 def quiet_pillow() -> contextlib.AbstractContextManager[None]:
-    """Keep what Pillow warns of (odd EXIF, large sizes) from the user's screen.
-
-    It becomes a note or a reason instead.
-    """
+    """Keep Pillow's warnings (odd EXIF, large sizes) off the screen: they become notes."""
     return _quiet

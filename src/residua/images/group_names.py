@@ -198,10 +198,7 @@ def _rule_of(
     names: list[str],
     codes: NDArray[np.int64],
 ) -> str | None:
-    """A pattern that gives the same groups.
-
-    The key behind the word before it, else all that stands before the view.
-    """
+    """A pattern of the same groups: the key after its word, else all before the view."""
     for pattern in _patterns(tokens, shape, keys):
         expression = re.compile(pattern)
         found = [expression.search(name) for name in names]

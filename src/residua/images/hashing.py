@@ -45,10 +45,7 @@ def pixel_digest(pixels: NDArray[Any]) -> bytes:
 
 
 def row_pixel_digests(array: NDArray[Any]) -> NDArray[np.uint8]:
-    """`pixel_digest` of each image of (n, h, w, c).
-
-    A colour image that holds only grey is hashed as grey, as files are.
-    """
+    """`pixel_digest` of each of (n, h, w, c); colour that holds only grey counts as grey."""
     if array.shape[-1] == 3:
         digests = (
             pixel_digest(image[..., :1] if flat else image)

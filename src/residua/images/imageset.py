@@ -213,10 +213,7 @@ class ImageSet(Shown):
 
     @property
     def uniform_size(self) -> tuple[int, int] | None:
-        """(height, width) if all images have it, else None.
-
-        An empty set has that of the whole source.
-        """
+        """(height, width) if all images, or of an empty set the source's, have it, else None."""
         sizes = self._table.pixels.sizes[self._rows] if len(self) else self._table.pixels.sizes
         return (
             None
@@ -231,10 +228,7 @@ class ImageSet(Shown):
 
     @property
     def labels(self) -> NDArray[Any] | None:
-        """Labels as the source gives them: int64, or objects with None where one is missing.
-
-        None if there are none.
-        """
+        """Labels as the source gives them: int64, or objects with None; None if there are none."""
         return None if self._table.labels is None else self._table.labels[self._rows]
 
     @property
@@ -314,10 +308,7 @@ class ImageSet(Shown):
         return self._normal
 
     def with_normal(self, labels: Labels) -> ImageSet:
-        """The same images with the normal label or labels named.
-
-        `LabelError` if one is not in the source.
-        """
+        """The same images with the normal labels named; `LabelError` if one is not there."""
         named = as_texts(labels)
         normal = known_labels(named, self._table.labels, where="with_normal")
         earlier = (one for one in self._table.assumptions if not is_inferred_normal(one))
@@ -327,10 +318,7 @@ class ImageSet(Shown):
         )
 
     def with_split(self, splits: Sequence[str] | str) -> ImageSet:
-        """The same images in other parts.
-
-        One of ``train``, ``calibration``, ``test`` for each, or for all.
-        """
+        """The same images as ``train``, ``calibration`` or ``test``, told for each or for all."""
         parts = [splits] * len(self) if isinstance(splits, str) else list(splits)
         problems = Problems("ImageSet.with_split")
         check_columns(problems, len(self), {"splits": parts})
@@ -432,10 +420,7 @@ class ImageSet(Shown):
 
     @property
     def pixel_hashes(self) -> NDArray[Any]:
-        """BLAKE2b-128 of each decoded image, its size and type, in hex.
-
-        Equal for equal pictures in different files.
-        """
+        """BLAKE2b-128 of each decoded image in hex, equal for equal pictures in other files."""
         return in_hex(self.pixel_digests)
 
     @property
@@ -470,10 +455,7 @@ class ImageSet(Shown):
 
     @property
     def reading(self) -> Reading:
-        """How values became brightness.
-
-        The bits that count, and the ground under transparent pixels.
-        """
+        """How values became brightness: the bits that count, the ground under transparency."""
         return self._table.reading
 
     @property

@@ -63,10 +63,7 @@ class Options:
 
     @property
     def byte_limit(self) -> int:
-        """The largest encoded file that is opened.
-
-        What its pixels could need at 8 bytes each, and at least 64 MiB.
-        """
+        """The largest encoded file that is opened: 8 bytes per possible pixel, or 64 MiB."""
         return max(64 << 20, 8 * self.pixel_limit)
 
     @property

@@ -46,10 +46,7 @@ class MaskDecision:
 
 
 class MaskSet:
-    """The masks of a listing.
-
-    `look` is called for each image, in any order and thread, `settle` once at the end.
-    """
+    """A listing's masks. Call `look` for each image in any order, and `settle` at the end."""
 
     def __init__(self, masks: Sequence[MaskFiles | None], options: Options) -> None:
         self._masks, self._options = masks, options

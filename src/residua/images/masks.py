@@ -36,10 +36,7 @@ _AS_ONE = 2  # pixels that a mask may be larger or smaller than its image
 
 @dataclass(frozen=True)
 class Convention:
-    """How the masks of a set are read.
-
-    The colour of the ground, and how far paint is from it at most.
-    """
+    """How a set's masks are read: the ground's colour, and how far from it paint is."""
 
     ground: Colour = BLACK
     top: float = 0
@@ -50,10 +47,7 @@ PLAIN = Convention()
 
 @dataclass(frozen=True)
 class Look:
-    """What one mask file shows before its ground is known.
-
-    The commonest colours, their shares, and those at the border.
-    """
+    """A mask file before its ground is known: commonest colours, shares, those at the border."""
 
     size: tuple[int, int]
     shares: dict[Colour, float] = field(default_factory=dict)
@@ -108,10 +102,7 @@ def look_at(path: Path, pixel_limit: int, byte_limit: int) -> Look:
 
 
 def needs_reading(look: Look) -> bool:
-    """Whether only reading it all shows if it is a mask.
-
-    It holds many values, or compression touched it.
-    """
+    """Whether only reading shows if it is a mask: many values, or lossy compression."""
     return look.is_lossy or look.n_values > _MOST_CLASSES
 
 
@@ -160,10 +151,7 @@ def fits(found: tuple[int, int], size: tuple[int, int]) -> bool:
 
 
 def brought_to(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
-    """A mask brought to `size`.
-
-    A pixel or two are cut off or added at the right and below, else the nearest pixels are taken.
-    """
+    """A mask brought to `size`: a pixel or two cut or added, else by nearest pixels."""
     found = mask.shape[0], mask.shape[1]
     if found == size:
         return mask

@@ -35,10 +35,7 @@ def known_texts(labels: NDArray[Any] | None) -> list[str]:
 def known_labels(
     texts: tuple[str, ...], labels: NDArray[Any] | None, *, where: str
 ) -> tuple[str, ...]:
-    """`texts`, and what differs from them by case or blanks alone.
-
-    `LabelError` where one does not occur.
-    """
+    """`texts`, and what differs by case or blanks; `LabelError` where one does not occur."""
     known = known_texts(labels)
     alike = {text: [one for one in known if same_label(one) == same_label(text)] for text in texts}
     missing = [text for text in texts if not alike[text]]
@@ -96,10 +93,7 @@ def named_normal(
 def inferred_normal(
     source_normal: str | None, splits: Any, labels: NDArray[Any] | None, assumed: list[Assumption]
 ) -> tuple[str, ...] | None:
-    """The normal label where the source shows it.
-
-    The layout says so, train holds one label only, or one is called good.
-    """
+    """The normal label by layout, by a train part with one label, or by its name, if so."""
     if labels is None:
         return None
     texts = [None if label is None else str(label) for label in labels]

@@ -25,10 +25,7 @@ WORKERS = min(8, os.cpu_count() or 1)  # threads that decode
 
 
 class Pixels(Protocol):
-    """The pixels of every image of a source.
-
-    (h, w, c), all of one dtype and number of channels, read-only.
-    """
+    """The read-only pixels of every image: (h, w, c), of one dtype and number of channels."""
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -55,10 +52,7 @@ class Pixels(Protocol):
 
 
 class InArray:
-    """Images of one size in one array (n, h, w, c).
-
-    Hashes are computed when they are first asked for.
-    """
+    """Images of one size in an array (n, h, w, c), hashed when first asked for."""
 
     def __init__(self, array: NDArray[Any]) -> None:
         self._array = array.view()
@@ -173,20 +167,14 @@ class Decodable:
 
 @cache
 def decoders() -> ThreadPoolExecutor:
-    """The threads that decode, made once.
-
-    Starting eight for each batch of 64 small images costs more than the images.
-    """
+    """The threads that decode, made once: eight new ones cost more than small images."""
     return ThreadPoolExecutor(WORKERS, thread_name_prefix="residua-decode")
 
 
 def as_common(
     pixels: NDArray[Any], channels: int, dtype: np.dtype[Any], reading: Reading = AS_IT_SAYS
 ) -> NDArray[Any]:
-    """One image in the type and number of channels of its set.
-
-    Grey is repeated, whole numbers are scaled as `reading` says.
-    """
+    """An image in its set's type and channels: grey is repeated, numbers scaled by `reading`."""
     if pixels.dtype != dtype:
         pixels = reading.to_unit(pixels)
     pixels = with_channels(pixels, channels).view()

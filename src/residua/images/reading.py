@@ -91,10 +91,7 @@ AS_IT_SAYS = Reading()
 
 @dataclass
 class ReadingTally:
-    """What was seen over a set of what its files leave open.
-
-    `add` what each image shows, then `settle`.
-    """
+    """What a set shows of what its files leave open: `add` each image, then `settle`."""
 
     n_wide: int = 0
     highest: int = 0

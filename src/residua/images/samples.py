@@ -40,10 +40,7 @@ class Samples:
 
 
 def samples_of(image: Image.Image, data: bytes) -> Samples:
-    """The samples of an image that is open and not decoded yet.
-
-    Palettes and other colour spaces become RGB.
-    """
+    """The samples of an open, undecoded image; palettes and other spaces become RGB."""
     raw, end_of_ppm = _raw_mode(image), _end_of_ppm(image)  # Pillow forgets both when it decodes
     deep = (
         _deep_ppm(image, data, end_of_ppm)
@@ -137,10 +134,7 @@ def _unit(values: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def _keyed(image: Image.Image, values: NDArray[Any]) -> NDArray[np.float32] | None:
-    """Opacity by the colour that PNG's tRNS calls transparent.
-
-    Pillow applies it to 8 bits alone.
-    """
+    """Opacity by the colour of PNG's tRNS, which Pillow applies to 8 bits alone."""
     key = image.info.get("transparency")
     return (
         np.asarray((values != np.asarray(key)).any(axis=-1), np.float32)
@@ -154,10 +148,7 @@ def _if_transparent(opacity: NDArray[Any] | None) -> NDArray[np.float32] | None:
 
 
 def _tiles(image: Image.Image) -> Any:
-    """What Pillow has yet to decode.
-
-    Rows of codec, extent, place in the file, and how bytes are unpacked.
-    """
+    """What Pillow has yet to decode: rows of codec, extent, place in the file, unpacking."""
     return getattr(image, "tile", ())
 
 

@@ -86,10 +86,7 @@ class _Blocks(Sequence[Shard]):
 
 
 def join_shards(kind: str, shards: Sequence[Shard], options: Options) -> Listing:
-    """One listing of all pieces.
-
-    Of several, one that cannot be read is quarantined, and the others stand.
-    """
+    """One listing of all pieces; of several, one that cannot be read is quarantined."""
     listings: list[Listing] = []
     quarantined: list[Quarantined] = []
     for shard in shards:

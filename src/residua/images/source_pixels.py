@@ -66,10 +66,7 @@ def read_pixels(listing: Listing, options: Options) -> LoadedSource:
 
 @dataclass(frozen=True)
 class _ImageFacts:
-    """What one decoding told.
-
-    The image's facts, its pixels where memory has room for them, and faults.
-    """
+    """What one decoding told: facts, faults, and pixels where memory has room for them."""
 
     size: tuple[int, int] = (0, 0)
     pixel_digest: bytes = b""
@@ -273,10 +270,7 @@ def _decode_all(listing: Listing, encoded: EncodedImages, options: Options) -> L
 
 
 def _only_decoded(listing: Listing, columns: _Columns, n: int) -> Listing:
-    """The rows that decoded; where all of the `n` rows did, no column is copied.
-
-    At a million images each copy is 8 to 50 MB.
-    """
+    """The rows that decoded; all `n` are not copied, which may take 50 MB a column."""
     if columns.n == n:
         return listing
     return replace(
@@ -312,10 +306,7 @@ def _of_turned(n: int) -> list[Assumption]:
 
 
 def _labelled_by_masks(listing: Listing, convention: Convention, options: Options) -> Listing:
-    """Where nothing names a class, what its mask marks is defective.
-
-    Else defects would be trained on as if they were good.
-    """
+    """Without classes, what a mask marks is defective, so that none is trained on as good."""
     if listing.labels is not None or listing.masks is None:
         return listing
 

@@ -189,10 +189,7 @@ def _unit_of_rows(
     groups: Sequence[str | None] | NDArray[Any] | None,
     rows: NDArray[np.int64],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The unit of each row, and the first row of each unit.
-
-    Without groups every image is its own.
-    """
+    """The unit of each row (its group, or itself), and the first row of each unit."""
     if groups is None:
         return np.arange(len(rows)), rows
     numbers: dict[tuple[bool, str], int] = {}
@@ -214,10 +211,7 @@ def _strata(
     of_row: NDArray[np.int64],
     n_units: int,
 ) -> tuple[NDArray[np.int64], list[str]]:
-    """The stratum of each unit by number, and their names.
-
-    The label, or the labels that a mixed group holds.
-    """
+    """Each unit's stratum by number, and their names: the labels that it holds."""
     numbers: dict[str, int] = {}
     if n_units == len(rows):
         texts = (str(None if labels is None else labels[row]) for row in rows.tolist())
@@ -235,10 +229,7 @@ def _strata(
 def _share_out(
     units: _Units, chosen: NDArray[np.int64], fractions: Mapping[str, float]
 ) -> tuple[NDArray[np.int64], NDArray[Any]]:
-    """Give each of the `chosen` units to the part that is furthest behind.
-
-    Both within its stratum and over all.
-    """
+    """Give each of `chosen` to the part furthest behind, in its stratum and over all."""
     order = chosen[np.argsort(units.keys[chosen], kind="stable")]
     overall = _Tally(fractions)
     where, given = [], []

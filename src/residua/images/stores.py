@@ -73,10 +73,7 @@ class LocalFolder:
 
 @dataclass(frozen=True)
 class RemoteFolder:
-    """Files under a URL that fsspec knows (s3, gs, http, memory, ...).
-
-    A flaky store is asked again, a few times.
-    """
+    """Files under a URL that fsspec knows (s3, gs, http, ...), asked a few times if flaky."""
 
     url: str
 
@@ -192,10 +189,7 @@ class _RangeFile(io.RawIOBase):
 
 
 def is_url(source: str) -> bool:
-    """Whether `source` names a store by a scheme, ``s3://bucket/folder``.
-
-    A drive letter is none.
-    """
+    """Whether `source` names a store, ``s3://bucket/folder``, and no drive by a letter."""
     scheme, colon, _ = source.partition("://")
     return bool(colon) and len(scheme) > 1 and scheme.replace("+", "").replace(":", "").isalnum()
 
@@ -211,10 +205,7 @@ def is_inside(name: str) -> bool:
 
 
 def read_bytes(path: Path, limit: int) -> bytes:
-    """The bytes of a regular file of at most `limit` bytes.
-
-    `ImageError` says in plain words why not.
-    """
+    """The bytes of a regular file of at most `limit` bytes; `ImageError` says why not."""
     try:
         if not path.is_file():
             raise ImageError(_why_no_file(path))
@@ -268,10 +259,7 @@ def _persistently(ask: Callable[[], _Result], what: str) -> _Result:
 
 
 def _passing_faults() -> tuple[type[Exception], ...]:
-    """What stores throw when they fail for a while.
-
-    Clients that are not loaded cannot have thrown.
-    """
+    """What stores throw while they fail for a time, of those clients that are loaded."""
     of_clients = (
         ("aiohttp", "ClientError"),
         ("botocore.exceptions", "BotoCoreError"),

@@ -52,10 +52,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Masks:
-    """Masks by position: bool (h, w), True = defective, or None where the image has no mask.
-
-    Decoded on access.
-    """
+    """Masks by position, decoded on access: bool (h, w), True = defective, or None."""
 
     _table: Table
     _rows: NDArray[np.int64]

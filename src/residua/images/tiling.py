@@ -104,10 +104,7 @@ class Tiling(Record):
         return height, width
 
     def combine(self, scores: NDArray[Any]) -> float:
-        """An image's score from those of its tiles, (n_places,).
-
-        NaN where a tile is not looked at.
-        """
+        """An image's score from its tiles' (n_places,), NaN where none is looked at."""
         standard = self.standard(scores)
         return float(np.sort(standard[~np.isnan(standard)])[-self.highest :].mean())
 

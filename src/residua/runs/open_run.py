@@ -14,10 +14,7 @@ def is_wrapped(path: str | Path) -> bool:
 
 
 def check_trained(path: str | Path, command: str) -> None:
-    """Refuse a run whose model somebody else trained.
-
-    Raises InputError with what can be done.
-    """
+    """Refuse a run whose model somebody else trained, by InputError with what can be done."""
     if is_wrapped(path):
         raise InputError(
             f"{path}: the run must hold a model that `residua fit` trained. Got a wrapped one,"

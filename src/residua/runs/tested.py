@@ -54,10 +54,7 @@ def read_tested(folder: RunFolder) -> tuple[TestedEntry, ...]:
 
 
 def read_acceptances(folder: RunFolder) -> tuple[Acceptance, ...]:
-    """The versions of a run's criteria, the one in force last.
-
-    Raises BundleError if the file is damaged.
-    """
+    """A run's criteria, the version in force last; raises BundleError if damaged."""
     return _read(folder.path / "acceptance.json", _Acceptances).versions
 
 

@@ -49,10 +49,7 @@ class State(Record):
 
 
 class ImageFacts(Record):
-    """The image as it was decoded.
-
-    `converted` names what was done on the way (turned, alpha, palette, frames, ...).
-    """
+    """The image as decoded; `converted` names what was done (turned, alpha, frames, ...)."""
 
     width: int
     height: int

@@ -282,10 +282,7 @@ _PROBLEMS = _problems(400, 401, 403, 408, 413, 415, 421, 422, 429, 500, 503)
 
 
 def _body(field: str) -> dict[str, Any]:
-    """The request body of a route, which reads it itself.
-
-    FastAPI would keep it on disk and know no limits.
-    """
+    """The request body of a route that reads it itself: FastAPI knows no limits."""
     several = field == "images"
     value = {"type": "array", "items": _BINARY_SCHEMA, "minItems": 1} if several else _BINARY_SCHEMA
     form = {

@@ -51,10 +51,7 @@ class _Job:
 
     @property
     def kind(self) -> tuple[np.dtype[Any], bool]:
-        """What shares a batch.
-
-        Arrays of two types would be joined in the wider one, and maps are not made in vain.
-        """
+        """What shares a batch: arrays of one type, with maps or without."""
         return self.pixels.dtype, self.wants_pictures
 
 

@@ -124,10 +124,7 @@ class Guard:
         )
 
     def _is_of_another_site(self, host: str, headers: Headers) -> bool:
-        """Browsers name the page's site in ``Origin``.
-
-        Only over https or on this machine they say ``Sec-Fetch-Site`` too.
-        """
+        """Whether ``Origin``, or over https ``Sec-Fetch-Site``, names another site."""
         if headers.get("sec-fetch-site") == "cross-site":
             return True
         origin = headers.get("origin")
@@ -173,9 +170,6 @@ def _is_address(name: str) -> bool:
 
 
 def _host_name(host: str) -> str:
-    """The name in a ``Host`` header, without the port.
-
-    Empty where what follows the name is no port.
-    """
+    """The name in a ``Host`` header, without the port; empty where that is none."""
     found = _HOST.fullmatch(host.lower())
     return found[1] if found else ""

@@ -57,10 +57,7 @@ class Limits(Record):
 
 
 def checked_limits(**given: float | None) -> Limits:
-    """`Limits` from what was given; None leaves the default.
-
-    Raises RangeError with every limit that is out of range.
-    """
+    """`Limits` from what was given, None the default; raises RangeError with all that is out."""
     try:
         return Limits.model_validate(
             {name: value for name, value in given.items() if value is not None}
@@ -75,10 +72,7 @@ def checked_limits(**given: float | None) -> Limits:
 
 
 class Admission:
-    """Counts what is going on in the event loop's thread.
-
-    A request beyond a limit is refused at once, never parked.
-    """
+    """Counts what goes on in the event loop's thread, and refuses at once beyond a limit."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
@@ -147,10 +141,7 @@ class Upload:
 
 
 class PixelRoom:
-    """Room in memory for decoded images.
-
-    Who finds none waits, but an image alone is always let in.
-    """
+    """Room in memory for decoded images: who finds none waits, unless it is alone."""
 
     def __init__(self, most: int) -> None:
         self._most, self._used = most, 0

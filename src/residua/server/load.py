@@ -93,10 +93,7 @@ def serve_wrapped(
 
 
 def fresh_card(run: Path, kind: Kind) -> Card | None:
-    """The card of an exported file of `run`.
-
-    None where there is none that fits the run as it is now.
-    """
+    """The card of an exported file of `run`; None where none fits the run as it is."""
     if not kind.files:
         return None
     try:
@@ -117,10 +114,7 @@ def _export(run: Path, kind: Kind, on_note: Note | None) -> Card:
 
 
 def _ceiling(run: Path) -> float | None:
-    """The error that all maps draw brightest, from the run's evaluation.
-
-    None where it was not evaluated.
-    """
+    """The error that all maps draw brightest, from the run's evaluation, or None."""
     evidence = RunFolder(run).evidence
     if not evidence.is_file():
         return None
@@ -130,10 +124,7 @@ def _ceiling(run: Path) -> float | None:
 
 
 def advise_on_engine(run: str | Path, engine: str) -> str:
-    """A line on the engine that a server was started with.
-
-    How it was verified, or how to serve faster.
-    """
+    """A line on the served engine: how it was verified, or how to serve faster."""
     run, kind = Path(run), parse_engine(engine)
     if is_wrapped(run) and open_run(run).is_random:
         return (

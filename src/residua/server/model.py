@@ -73,10 +73,7 @@ class ServedModel:
                 self.normals_of[one] = np.sort(calibration.normals[good == one])
 
     def read(self, data: bytes, limits: Limits) -> Sight:
-        """Decode an upload, in the room where every image of residua is decoded.
-
-        It is brought to the model's channels.
-        """
+        """Decode an upload as every image of residua, and bring it to the model's channels."""
         decoded = _decode(data, limits, self.facts.reading)
         channels = decoded.pixels.shape[-1]
         if channels > self.facts.channels:

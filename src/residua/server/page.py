@@ -53,10 +53,7 @@ def page(name: Name = "page") -> str:
 
 
 def page_policy(name: Name = "page") -> str:
-    """The page's content security policy.
-
-    Only the style and script that are in it, pictures from memory, this server.
-    """
+    """The page's content security policy: its own style and script, and this server."""
     style, script = _hash(_style(name)), _hash(_script(name))
     return (
         f"default-src 'none'; style-src {style}; script-src {script}; img-src data: blob:;"

@@ -24,10 +24,7 @@ _DARKENED, _HEAT_SHARE = 0.85, 0.65
 
 
 def pictures_of(pixels: NDArray[Any], scored: ImageResult, ceiling: float | None) -> Pictures:
-    """Image, reconstruction and map for a page.
-
-    `ceiling` is the error that is drawn brightest, None for this image's own.
-    """
+    """Image, reconstruction and map for a page, brightest at `ceiling` or its own highest."""
     errors = _errors(scored)
     brightest = error_ceiling(errors) if ceiling is None else ceiling
     return Pictures(

@@ -194,10 +194,7 @@ class Server:
         self._listening.close()
 
     def stop(self) -> None:
-        """Take no more requests, from another thread.
-
-        `run` returns when those it has are answered.
-        """
+        """Take no more requests, from another thread; `run` returns when all are answered."""
         self._server.should_exit = True
 
 
@@ -261,10 +258,7 @@ def _address(host: str, listening: socket.socket) -> str:
 
 
 def _set_logging(*, access_log: bool) -> None:
-    """Our faults to standard error.
-
-    What strangers send is not worth a line, unless the access log was asked for.
-    """
+    """Our faults to standard error; what strangers send only if the access log is on."""
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.ERROR)
     logging.getLogger("residua.server").setLevel(logging.WARNING)
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)

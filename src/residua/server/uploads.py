@@ -35,10 +35,7 @@ class Part:
 
 
 def media_type(request: Request) -> str:
-    """The declared type of the body, without parameters.
-
-    That of plain bytes where nothing is declared.
-    """
+    """The declared type of the body, without parameters; plain bytes where there is none."""
     return request.headers.get("content-type", BINARY).partition(";")[0].strip().lower()
 
 

@@ -13,10 +13,7 @@ from numpy.typing import NDArray
 
 
 def chance_of_at_most(n_faults: int, n: int, rate: float) -> float:
-    """Probability of at most `n_faults` among `n` images that each go wrong at `rate`.
-
-    Binomial: images go wrong independently.
-    """
+    """Binomial probability of at most `n_faults` of `n` images that go wrong at `rate`."""
     from scipy.special import betainc
 
     if n_faults < 0:

@@ -156,10 +156,7 @@ def above_all(scores: Scores) -> float:
 
 
 def below_all(scores: Scores) -> float:
-    """A threshold below every score.
-
-    Half the gap between the two lowest beneath the lowest, positive if that is.
-    """
+    """A threshold below every score by half the lowest gap, positive if that is."""
     bottom = float(scores[0])
     beneath = bottom - (float(scores[1]) - bottom) / 2 if len(scores) > 1 else bottom
     if bottom > 0:

@@ -58,10 +58,7 @@ class FalseAlarms(NumberPolicy):
         return f"at most {100 * self.rate:g}% false alarms"
 
     def choose(self, calibration: Calibration) -> Choice:
-        """Allow as many exceedances as the images show (see `most_faults`).
-
-        Refuse where not even none would show it.
-        """
+        """Allow as many exceedances as the images show (`most_faults`), or refuse without one."""
         require_normals(calibration, self)
         n, confidence = len(calibration.normal), calibration.confidence
         hidden = calibration.contamination

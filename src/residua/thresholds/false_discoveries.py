@@ -30,10 +30,7 @@ class Reference(Protocol):
         """Whether groups count, and not images."""
 
     def threshold_of(self, p_value: float) -> float | None:
-        """The score above which p-values are at most this.
-
-        None where that is another one for each product.
-        """
+        """The score of p-values at most this; None where each product has another."""
 
 
 @dataclass(frozen=True)

@@ -144,10 +144,7 @@ def require_normals(calibration: Calibration, policy: Policy) -> None:
 
 
 def require_anomalies(calibration: Calibration, policy: Policy) -> None:
-    """Refuse a calibration set without labelled anomalies.
-
-    What is known of them can't be learnt from normals.
-    """
+    """Refuse calibration without labelled anomalies, of which normals teach nothing."""
     if len(calibration.anomalous) == 0:
         got = "all labels normal" if calibration.is_labelled else "no labels"
         raise PolicyError(

@@ -98,10 +98,7 @@ class Precision(NumberPolicy):
     def _by_images(
         self, calibration: Calibration, cuts: Cuts, rows: NDArray[np.intp], times: float
     ) -> NDArray[np.bool_]:
-        """Where bounds of recall and of false alarms give the precision.
-
-        As if there were `times` as many images like these.
-        """
+        """Where bounds of recall and false alarms give the precision, with `times` the images."""
         each = 1 - (1 - calibration.confidence) / 2
         n_anomalous, n_normal = len(calibration.anomalous), len(calibration.normal)
         missed = n_anomalous - cuts.true_positives[rows]

@@ -43,10 +43,7 @@ class Recall(NumberPolicy):
         return f"at least {100 * self.rate:g}% caught"
 
     def choose(self, calibration: Calibration) -> Choice:
-        """Allow as many misses as the images show (see `most_faults`).
-
-        Refuse where not even none would show it.
-        """
+        """Allow as many misses as the images show (see `most_faults`), or refuse without one."""
         require_anomalies(calibration, self)
         n, confidence = len(calibration.anomalous), calibration.confidence
         is_grouped = (

@@ -45,10 +45,7 @@ class Plot:
 
 
 def pyplot() -> Any:
-    """The figures of matplotlib.
-
-    Raises MissingExtraError if it is not installed.
-    """
+    """The figures of matplotlib; raises MissingExtraError if it is not installed."""
     try:
         import matplotlib.pyplot as plt
     except ImportError:

@@ -108,10 +108,7 @@ def write_html(
 
 
 def with_arrays(record: Evaluation, where: str) -> Job:
-    """A record with the arrays behind it.
-
-    Raises InputError if there are none.
-    """
+    """A record with the arrays behind it; raises InputError if there are none."""
     if record.evidence is None:
         raise InputError(
             f"{where}: arrays must lie behind the record. Got a record that was read from a file,"

@@ -122,10 +122,7 @@ class JobPayload(BaseModel):
 
 
 def carried_jobs(data: dict[str, Any], where: str) -> dict[str, JobPayload]:
-    """The jobs of a report's data by their key.
-
-    Raises SourceError if it is of another format, or not what residua writes.
-    """
+    """The jobs of a report's data by key; raises SourceError if residua wrote none such."""
     if data.get("format") != FORMAT or data.get("format_version") != FORMAT_VERSION:
         raise SourceError(
             f"{where}: the report must be {FORMAT}, version {FORMAT_VERSION}. Got"

@@ -46,10 +46,7 @@ class Alignment:
 
 @dataclass(frozen=True)
 class ReducedImage:
-    """An image made ready for aligning: grey, its longer side at most 96 pixels.
-
-    ``size`` is what it was before.
-    """
+    """An image to align: grey, at most 96 pixels long; ``size`` is what it was before."""
 
     pixels: _Picture
     size: tuple[int, int]
@@ -138,10 +135,7 @@ class _Fit:
 
 
 def _fit(picture: _Picture, aim: _Picture, edges: _Picture) -> _Fit:
-    """The part of `picture` between the edges, fitted to `aim`.
-
-    Its brightness is changed by the cubic that comes nearest.
-    """
+    """The part of `picture` between the edges as like `aim` as a cubic of brightness makes it."""
     framed = _framed(picture, aim.shape, edges)
     powers = _powers(framed)
     coefficients = _solved(powers, aim.ravel())
@@ -159,10 +153,7 @@ def _powers(picture: _Picture) -> _Picture:
 
 
 def _alike(shown: _Picture, aim: _Picture) -> float:
-    """The correlation of details, `shown` as bright as suits `aim`.
-
-    What was cut off at white can be told one way only.
-    """
+    """The correlation of details, `shown` as bright as `aim`; white that was cut counts once."""
     powers = _powers(shown)
     return _correlation(fine(aim), fine((powers @ _solved(powers, aim.ravel())).reshape(aim.shape)))
 
@@ -188,10 +179,7 @@ def _better_edges(picture: _Picture, aim: _Picture, fit: _Fit) -> _Picture:
 
 
 def _solved(design: _Picture, values: _Picture) -> _Picture:
-    """Least squares by the normal equations.
-
-    Columns of one length, held back a little: a picture may have no slope.
-    """
+    """Least squares by normal equations, held back a little: a picture may have no slope."""
     lengths = np.maximum(np.linalg.norm(design, axis=0), 1e-9)
     scaled = design / lengths
     return np.asarray(

@@ -37,10 +37,7 @@ _BLOCK = 4096
 
 @dataclass(frozen=True)
 class Candidates:
-    """Pairs of images in both orders.
-
-    ``ratio`` is their distance over the distance at which other pictures begin there.
-    """
+    """Pairs in both orders; ``ratio`` is 1 at the distance where other pictures begin."""
 
     pairs: NDArray[np.int64]
     ratio: NDArray[np.float32]
@@ -110,10 +107,7 @@ _Near = tuple[NDArray[np.int64], NDArray[np.float32]]
 
 
 def _in_order(cells: Cells, nearest: Callable[[NDArray[np.int64]], _Near]) -> _Near:
-    """The neighbours of all points, and their distances.
-
-    They are computed in blocks, points of one cell together.
-    """
+    """The neighbours of all points and their distances, computed cell by cell."""
     blocks = [
         cells.order[start : start + cells.block]
         for start in range(0, len(cells.order), cells.block)

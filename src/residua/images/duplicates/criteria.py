@@ -68,10 +68,7 @@ def cutoff_of(pairs: NDArray[np.int64], ratio: NDArray[np.float32], n_images: in
 def _is_close_knit(
     pairs: NDArray[np.int64], ratio: NDArray[np.float32], cutoff: float, n: int
 ) -> bool:
-    """Whether most neighbours of an image are neighbours of each other.
-
-    No chain may run through all.
-    """
+    """Whether an image's neighbours are each other's: no chain may run through all."""
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import connected_components
 
@@ -113,10 +110,7 @@ _CONTRAST, _BRIGHTNESS = 0.1, 0.02
 
 @dataclass(frozen=True)
 class PairCriteria:
-    """What the data ask of a pair.
-
-    How near it has to be, how well details have to agree, and how well noise.
-    """
+    """What the data ask of a pair: nearness, and how well details and noise agree."""
 
     cutoff: float
     needed: float
@@ -135,10 +129,7 @@ class PairCriteria:
         return cls(cutoff, min(beyond, _needed(_almost_all(near))), beyond, shared)
 
     def are_met(self, pair: Alignment, ratio: float) -> bool:
-        """Two photographs of parts of one shape are no copies, however well their edges agree.
-
-        What shares its noise is one.
-        """
+        """Photographs of parts of one shape are no copies; what shares its noise is one."""
         if pair.noise.is_independent:
             return False
         return pair.details >= self._details(ratio) or pair.noise.correlation >= self.noise
@@ -148,10 +139,7 @@ class PairCriteria:
         return ratio <= _CODED and pair.turn == 0 and not pair.noise.is_independent
 
     def _details(self, ratio: float) -> float:
-        """How well details have to agree at that distance.
-
-        The better, the further apart the pictures are.
-        """
+        """How well details have to agree at that distance: the better, the larger it is."""
         if ratio > self.cutoff:
             return self.beyond
         share = ratio / self.cutoff
@@ -174,10 +162,7 @@ def _almost_all(values: Sequence[float]) -> float | None:
 
 
 def _above(correlation: float | None, further: float) -> float:
-    """A correlation that is larger by `further` in Fisher's z.
-
-    1, which no pair has, where nothing is known.
-    """
+    """A correlation larger by `further` in Fisher's z; 1, which none has, for unknown."""
     return (
         1.0
         if correlation is None

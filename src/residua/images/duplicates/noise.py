@@ -24,20 +24,14 @@ _Picture = NDArray[np.float64]
 
 
 class Noise(NamedTuple):
-    """Of two aligned pictures: ``correlation`` of their noise, ``ratio`` of its strengths.
-
-    NaN where it can't be seen.
-    """
+    """Of two aligned pictures: noise ``correlation`` and ``ratio`` of strengths, or NaN."""
 
     correlation: float
     ratio: float
 
     @property
     def is_independent(self) -> bool:
-        """Whether both have noise of about one strength that has nothing in common.
-
-        Two photographs.
-        """
+        """Whether both have noise of about one strength with nothing in common."""
         return self.correlation < _INDEPENDENT and 1 / _SAME_STRENGTH < self.ratio < _SAME_STRENGTH
 
 
@@ -89,10 +83,7 @@ def compare_noise(
 
 
 def _calm(first: _Picture, second: _Picture) -> NDArray[np.bool_]:
-    """Where the pictures have no edge: no details, once smoothed, beyond what their noise leaves.
-
-    Nor beside one.
-    """
+    """Where neither picture has an edge, nor beside it: no details but its noise."""
     from scipy.ndimage import maximum_filter, uniform_filter
 
     first, second = first / max(first.std(), _FLAT), second / max(second.std(), _FLAT)
@@ -106,10 +97,7 @@ def _calm(first: _Picture, second: _Picture) -> NDArray[np.bool_]:
 
 
 def _fourth(picture: _Picture) -> _Picture:
-    """Differences of differences across and along, of the same spread as white noise.
-
-    Smooth forms leave next to nothing.
-    """
+    """Differences of differences across and along: white noise, and little of smooth forms."""
     across = picture[:, :-2] - 2 * picture[:, 1:-1] + picture[:, 2:]
     both = across[:-2] - 2 * across[1:-1] + across[2:]
     return both[np.abs(both) > _FLAT] / 6

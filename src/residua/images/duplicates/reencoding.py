@@ -70,10 +70,7 @@ def is_reencoded(first: Blocks | None, second: Blocks | None) -> bool:
 
 
 def _follows(coded: Blocks, other: Blocks) -> bool:
-    """Whether `other`, coded at some quality, is `coded`.
-
-    The busiest blocks first, as few qualities get past them.
-    """
+    """Whether `other`, coded at some quality, is `coded`; the busiest blocks come first."""
     steps = _STEPS[_same_blocks(coded[:_FIRST], other[:_FIRST], _STEPS) >= _MOST_BLOCKS - 0.2]
     return bool(len(steps)) and bool(_same_blocks(coded, other, steps).max() >= _MOST_BLOCKS)
 
@@ -86,10 +83,7 @@ def _same_blocks(coded: Blocks, other: Blocks, steps: NDArray[np.float32]) -> ND
 
 
 def _coded(blocks: Blocks, steps: NDArray[np.float32], aim: Blocks) -> NDArray[np.float32]:
-    """What JPEG makes of the blocks with each of the steps, (n_steps, n_blocks, 8, 8).
-
-    Where it is open, what `aim` has.
-    """
+    """What JPEG makes of the blocks with each step; where it is open, what `aim` has."""
     from scipy.fft import dctn, idctn
 
     exact, wanted = (dctn(one - 128, axes=(1, 2), norm="ortho") for one in (blocks, aim))

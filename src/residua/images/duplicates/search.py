@@ -28,10 +28,7 @@ _LEAST_CONTRAST = 1e-3  # below it an image shows nothing
 
 
 class DuplicatePair(NamedTuple):
-    """Two images, by their rows, that show the same picture.
-
-    ``ratio`` is their distance, 1 where other pictures begin.
-    """
+    """Rows of two images of one picture; ``ratio`` is 1 where other pictures begin."""
 
     first: int
     second: int
@@ -183,10 +180,7 @@ def _near(
     progress: Progress | None,
     since: int,
 ) -> tuple[list[DuplicatePair], float]:
-    """Duplicates that are not exact among the distinct images `rows`.
-
-    Beside them the correlation of details asked of doubtful pairs.
-    """
+    """Duplicates that are not exact among `rows`, and the details asked of doubtful ones."""
     codes = encode(_read(sets, rows, progress), len(rows))
     contrast = np.sqrt(np.square(codes).sum(axis=(1, 2)) - np.square(codes[:, 0, 0]))
     rows, codes = rows[contrast > _LEAST_CONTRAST], codes[contrast > _LEAST_CONTRAST]
@@ -243,10 +237,7 @@ def _verified(
     *,
     since: int,
 ) -> tuple[list[DuplicatePair], float]:
-    """The candidates that their pixels confirm, and the details asked of doubtful ones.
-
-    Details are a correlation.
-    """
+    """The candidates that their pixels confirm, and the details asked of doubtful ones."""
     found, place = candidates[0].best(), _Place(sets)
 
     def aligned(pairs: Candidates, index: int) -> Alignment:
@@ -287,10 +278,7 @@ def _some(rows: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
 
 
 def _few_each(found: Candidates, possible: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Of each image the four nearest possible copies.
-
-    Groups join through them, and a thousand copies make no million pairs.
-    """
+    """The four nearest possible copies of each: groups join through them at little cost."""
     seen: dict[int, int] = {}
     kept = []
     for index in possible.tolist():

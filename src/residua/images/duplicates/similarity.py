@@ -50,10 +50,7 @@ def cosines(
 
 
 def encode(images: Iterable[NDArray[np.generic]], n_images: int) -> NDArray[np.float32]:
-    """Cosine coefficients of each image's grey, (n_images, 16, 16).
-
-    The first of each is its mean brightness in [0, 1].
-    """
+    """Cosine coefficients of each image's grey, (n_images, 16, 16); the first is its mean."""
     codes = np.zeros((n_images, STORED, STORED), np.float32)
     for row, image in enumerate(images):
         codes[row] = _encoded(image)
@@ -73,10 +70,7 @@ def _encoded(image: NDArray[np.generic]) -> NDArray[np.float32]:
 
 @lru_cache(maxsize=256)
 def cropping(low: float, high: float) -> NDArray[np.float32]:
-    """Matrix from the stored coefficients of an axis to those of a stretch of it, (10, 16).
-
-    The stretch is from `low` to `high`.
-    """
+    """Matrix (10, 16) from an axis' coefficients to those of its stretch `low` to `high`."""
     return np.asarray(
         cosines(_FINE, COMPARED, low, high) @ cosines(_FINE, STORED).T * _FINE, np.float32
     )
@@ -97,10 +91,7 @@ _ALPHA = 0.75  # power of the standard deviation; 1 would be whitening
 
 @dataclass(frozen=True)
 class Similarity:
-    """The measure, made for one set of images.
-
-    Frequencies are weighed by how much they vary there.
-    """
+    """The measure for one set of images: frequencies are weighed by how they vary there."""
 
     weights: NDArray[np.float32]
 
@@ -122,10 +113,7 @@ class Similarity:
         return cls(weights.astype(np.float32))
 
     def unit(self, codes: NDArray[np.float32], frame: Frame = WHOLE) -> NDArray[np.float32]:
-        """The part of each image within `frame` as a unit vector, (n, 10, 10).
-
-        Brightness and contrast do not count.
-        """
+        """Images within `frame` as unit vectors, (n, 10, 10), whatever brightness and contrast."""
         left, right, top, bottom = frame
         cut = (
             codes[:, :COMPARED, :COMPARED]
@@ -198,10 +186,7 @@ class Similarity:
     def _best_turn(
         self, first: NDArray[np.float32], second: NDArray[np.float32]
     ) -> NDArray[np.int8]:
-        """The turn that suits best.
-
-        None, where no other is clearly better: many pictures are symmetric.
-        """
+        """The turn that suits best; None where no other is clearly better, as of symmetric ones."""
         same = (_turn(second, turn).reshape(first.shape) for turn in TURNS)
         apart = np.stack([np.linalg.norm(first - one, axis=1) for one in same], axis=1)
         apart[:, 0] *= 0.7
@@ -214,10 +199,7 @@ def _as_frame(edges: NDArray[np.float64]) -> Frame:
 
 
 def unturned(unit: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What of unit vectors (n, 10, 10) no turn changes, (n, 99).
-
-    Never further apart than the images in their best turn.
-    """
+    """What of unit vectors (n, 10, 10) no turn changes, (n, 99): never further apart."""
     size = np.abs(unit)
     mirrored = size.transpose(0, 2, 1)
     rows, columns = np.triu_indices(COMPARED)

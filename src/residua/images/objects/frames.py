@@ -31,10 +31,7 @@ def recognises(thing: Any) -> bool:
 
 
 def read(thing: Any, options: Options) -> Listing:
-    """One image a row; an empty cell is *none*.
-
-    Paths are relative to ``root``, or to the folder in which Python runs.
-    """
+    """One image a row; an empty cell is *none*; paths are relative to ``root`` or the folder."""
     if type(thing).__name__ == _LAZY:
         raise SourceError("load_images: a frame must hold its rows. Got a LazyFrame. Collect it.")
     given = {str(name).strip(): _cells(thing[name]) for name in thing.columns}

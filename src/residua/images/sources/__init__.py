@@ -49,10 +49,7 @@ _SHARDED = (parquet, tar)
 
 
 def list_source(source: str | Path, options: Options) -> Listing:
-    """What `source` holds, by the first kind that recognises it.
-
-    `SourceError` if none does or nothing is there.
-    """
+    """What `source` holds, by the first kind that knows it; `SourceError` if none does."""
     if source == digits.WORD:
         return digits.read()
     if is_url(str(source)):
@@ -67,10 +64,7 @@ def list_source(source: str | Path, options: Options) -> Listing:
 
 
 def list_shards(source: str | Path, options: Options) -> Shards:
-    """`source` in pieces that are listed and read one at a time.
-
-    The same images in the same order as `list_source`.
-    """
+    """`source` in pieces to list and read alone, in the order of `list_source`."""
     if source == digits.WORD:
         return in_blocks(digits.read())
     if is_url(str(source)):
@@ -110,10 +104,7 @@ def _recognised(source: str | Path) -> tuple[Path, Source]:
 
 
 def _kind_of_folder(path: Path) -> Source:
-    """Shards where there are shards alone.
-
-    A few files of data beside many images are left alone: the images are the source.
-    """
+    """Shards where there are shards alone: beside many images, files of data are left."""
     data = {
         kind: files
         for kind, files in ((one, one.files_in(path)) for one in (parquet, tar, idx))

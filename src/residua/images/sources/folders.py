@@ -38,20 +38,14 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, options: Options) -> Listing:
-    """Every image under the folder.
-
-    Its label is the name of the first subfolder on the way, if there is one.
-    """
+    """Every image under the folder, labelled by the first subfolder on the way, if any."""
     for child in subfolders(path):
         _refuse_source_inside(path, child)
     return arrange(find_images(path, follow_links=options.follow_links), options)
 
 
 def arrange(found: FoundImages, options: Options) -> Listing:
-    """The images found, each labelled by the first folder on the way.
-
-    Masks belong to their images.
-    """
+    """The images found, labelled by the first folder on the way, with their masks."""
     matches = match_masks(found, options)
     names = matches.names(found)
     if not len(names) and len(found.quarantined) == found.n_links_out:
@@ -93,10 +87,7 @@ def _about_labels(found: FoundImages, names: NDArray[Any], classes: NDArray[Any]
 
 
 def _refuse_source_inside(path: Path, child: Path) -> None:
-    """A folder with train and test in it is a source.
-
-    As a class it would put defects and masks among the normal images.
-    """
+    """A folder with train and test in it is a source; as a class it would mix in defects."""
     inside = {folder.name.lower() for folder in subfolders(child)}
     if inside & {"train", "training"} and inside & {"test", "testing", "ground_truth"}:
         raise SourceError(
@@ -107,10 +98,7 @@ def _refuse_source_inside(path: Path, child: Path) -> None:
 
 
 def _refuse_parts(root: str, classes: Iterable[str | None]) -> None:
-    """Folders that are called nearly train and test are parts.
-
-    As classes they would be mixed, and drawn anew.
-    """
+    """Folders called nearly train and test are parts; as classes they would be mixed."""
     labels = sorted({label for label in classes if label is not None})
     parts = [match["part"].lower() for label in labels if (match := _PART.fullmatch(label))]
     if "train" in parts and len(set(parts)) > 1:
@@ -122,10 +110,7 @@ def _refuse_parts(root: str, classes: Iterable[str | None]) -> None:
 
 
 def _refuse_several_objects(root: str, names: NDArray[Any], above: str) -> None:
-    """Folders that each have good and other images in them are sets of their own.
-
-    As classes they would mix the two.
-    """
+    """Folders that each have good and other images are sets; as classes they would mix."""
     below: defaultdict[str, set[str]] = defaultdict(set)
     for name in names:
         top, *parts = name[len(above) :].split("/")[:-1] or [""]
@@ -145,10 +130,7 @@ def _refuse_several_objects(root: str, names: NDArray[Any], above: str) -> None:
 
 
 def folder_of_all(names: Iterable[str]) -> str:
-    """The folders called ``images``, ``data`` and the like that all images lie in, with a slash.
-
-    Empty where there are none.
-    """
+    """The folders called ``images``, ``data``, ... around all images, with a slash, or empty."""
     above = None
     for name in names:
         parts = name.split("/")[:-1]
@@ -212,10 +194,7 @@ def empty_folder(found: FoundImages) -> SourceError:
 
 
 def suffix_notes(found: FoundImages, rows: NDArray[np.int64], options: Options) -> list[str]:
-    """A sentence where many files differ only in their suffix.
-
-    One of each pair is often a copy or a mask, not an image.
-    """
+    """A sentence where many files differ only in suffix: one is often a copy or a mask."""
     names = found.names
     pairs = list(suffix_pairs(names, rows))
     if not pairs:

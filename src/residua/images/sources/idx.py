@@ -40,10 +40,7 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, options: Options) -> Listing:
-    """All image files of a folder with their labels, or one file.
-
-    ``train-...`` is train, ``t10k-...`` or ``test-...`` is test.
-    """
+    """A folder's image files with labels, or one file; ``train-...``, ``t10k-...`` are parts."""
     files = _in_folder(path, "images") if path.is_dir() else {_stem(path): path}
     labels = _in_folder(path if path.is_dir() else path.parent, "labels")
     pixels, names, parts, found, notes = [], [], [], [], []
@@ -77,10 +74,7 @@ def read(path: Path, options: Options) -> Listing:
 
 
 def read_idx(path: Path, limit: int) -> NDArray[Any]:
-    """The array in one IDX file, at most `limit` bytes.
-
-    `SourceError` if it does not hold what its header says.
-    """
+    """The array in an IDX file of at most `limit` bytes, or `SourceError` if it is damaged."""
     try:
         with _open(path) as file:
             zeros, code, n_axes = struct.unpack(">HBB", file.read(4))

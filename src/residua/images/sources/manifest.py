@@ -34,10 +34,7 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, options: Options) -> Listing:
-    """One image a row; an empty cell is *none*.
-
-    Paths are relative to the manifest, or to ``root``, and stay inside.
-    """
+    """One image a row; an empty cell is *none*; paths stay inside the manifest's or ``root``."""
     root = path.parent if options.root is None else options.root
     if not root.is_dir():
         raise SourceError(

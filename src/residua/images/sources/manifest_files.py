@@ -20,10 +20,7 @@ _LINK = "a link that leads out of the folder: not followed"
 
 
 class ManifestFiles:
-    """The files of a manifest's rows.
-
-    Paths are put right in the rows, and what was done is told.
-    """
+    """The files of a manifest's rows, whose paths are put right, which is told."""
 
     def __init__(self, path: Path, root: Path, rows: Sequence[Row]) -> None:
         self._path, self._root, self._rows = path, root, rows
@@ -62,10 +59,7 @@ class ManifestFiles:
         return kept
 
     def once(self, places: Sequence[int]) -> list[int]:
-        """The rows of each image but the first left out, masks joined.
-
-        `SourceError` where they contradict each other.
-        """
+        """Each image's first row, masks joined; `SourceError` where rows contradict each other."""
         first: dict[str, int] = {}
         for place in places:
             row = self._rows[place]
@@ -188,10 +182,7 @@ class ManifestFiles:
         return below.is_absolute() or below.parts[:1] == (os.pardir,)
 
     def _found(self, cell: str) -> str | None:
-        """The path under which the file lies, which may spell its letters otherwise.
-
-        None where there is none.
-        """
+        """The path of the file, whose letters may be spelled otherwise; None where none is."""
         spellings = (
             (cell,)
             if cell.isascii()

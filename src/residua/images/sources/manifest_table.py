@@ -33,10 +33,7 @@ _INDEX = re.compile(r"|unnamed: \d+|index")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row: the line of the file it begins at, and its cells, by residua's names.
-
-    There may be a million of them.
-    """
+    """One of maybe a million rows: the line it begins at, and cells by residua's names."""
 
     line: int
     cells: list[str]
@@ -116,10 +113,7 @@ def _refuse_images_for_names(path: Path, header: Sequence[str]) -> None:
 def _without_nameless(
     path: Path, cells: Cells, header: list[str], bodies: list[tuple[int, list[str]]]
 ) -> dict[int, str]:
-    """The named columns by place.
-
-    The index that pandas writes, and empty columns, have no name and are left.
-    """
+    """The named columns by place, without the index of pandas and empty columns."""
     named = {}
     for place, name in enumerate(header):
         column = [row[place] for _, row in bodies if place < len(row)]
@@ -196,10 +190,7 @@ def named_columns(
 
 
 def _are_parts(cells: Iterable[Any]) -> bool:
-    """Whether a column called ``part`` or ``set`` names train and test.
-
-    Elsewhere it numbers what was photographed.
-    """
+    """Whether ``part`` or ``set`` names train and test, and not what was photographed."""
     return all(str(cell).lower() in PART_FOLDERS for cell in cells if cell)
 
 
@@ -225,10 +216,7 @@ def _row(path: Path, line: int, cells: list[str], places: dict[str, int], width:
 
 
 def _mended(rows: list[Row]) -> list[Assumption]:
-    """Mend cells as pandas writes them where one is missing, in place.
-
-    ``nan`` is none, and 0.0 the label 0.
-    """
+    """Mend, in place, cells as pandas writes them: ``nan`` is none, and 0.0 the label 0."""
     told = []
     n_missing = 0
     for row in rows:

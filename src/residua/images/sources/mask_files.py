@@ -98,10 +98,7 @@ class _MaskMatcher:
         self._assumptions: list[Assumption] = []
 
     def take_folders(self) -> None:
-        """Take folders with the name of masks.
-
-        For example ``ground_truth/crack``, ``Train/Label`` and ``Data/Masks/Anomaly``.
-        """
+        """Take folders named like masks: ``ground_truth/crack``, ``Data/Masks/Anomaly``."""
         groups: dict[tuple[str, int], _Group] = {}
         for row, name in enumerate(self._names):
             folder = folder_of_masks(name.rpartition("/")[0])
@@ -146,10 +143,7 @@ class _MaskMatcher:
         return True
 
     def _is_beside_parts(self, group: _Group) -> bool:
-        """Whether masks alone can lie there.
-
-        Beside ``train`` and ``test``, in no part, and with a name that is no class's.
-        """
+        """Whether masks alone can lie there: beside ``train``, in no part, named like no class."""
         tops = {name.partition("/")[0].lower() for name in self._names}
         return not group.may_be_a_class and group.words.lower() in tops and bool(tops & MAIN_PARTS)
 
@@ -306,10 +300,7 @@ class _MaskMatcher:
         return stem_of(self._names[row])
 
     def _partners(self, candidates: Iterable[_Candidate]) -> dict[int, tuple[int, int]]:
-        """The image of each candidate that has one for sure, and the rank of its place.
-
-        Rank 0 is the likeliest.
-        """
+        """The image of each candidate that surely has one, and its place's rank, 0 the best."""
         candidates = list(candidates)
         wanted = {place.stem for one in candidates for place in one.places}
         by_stem = grouped((stem, row) for row, stem in self._images() if stem in wanted)
@@ -330,10 +321,7 @@ class _MaskMatcher:
         )
 
     def _attach(self, paired: dict[int, tuple[int, int]]) -> None:
-        """Each mask to its image.
-
-        Of several the likeliest names count, and what is as likely is joined.
-        """
+        """Each mask to its image by the likeliest names; what is as likely is joined."""
         best: dict[int, int] = {}
         for image, rank in paired.values():
             best[image] = min(rank, best.get(image, rank))
@@ -357,8 +345,5 @@ class _MaskMatcher:
 
 
 def _kind(folder: str) -> tuple[str, int]:
-    """Folders of one name and depth, which hold masks together or not at all.
-
-    For example ``kos01/mask`` and ``kos02/mask``.
-    """
+    """Folders of one name and depth, ``kos01/mask``, which hold masks together or none."""
     return folder.rpartition("/")[2].lower(), folder.count("/")

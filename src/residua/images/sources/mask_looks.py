@@ -29,10 +29,7 @@ _SHARE_OF_AREAS = 0.8  # of neighbours, those of one value
 
 
 class Glance(NamedTuple):
-    """What was seen of a picture.
-
-    One that ``is_drawn`` has areas of one value each, and more than one value; noise has not.
-    """
+    """What was seen of a picture; if ``is_drawn``, it has several areas of one value each."""
 
     size: tuple[int, int]
     is_mask: bool
@@ -40,10 +37,7 @@ class Glance(NamedTuple):
 
 
 def glance_at(store: Store, name: str, options: Options) -> Glance | None:
-    """What a file looks like as it lies there, whatever its transparency or palette.
-
-    None where it does not decode.
-    """
+    """A file as it lies, whatever its transparency or palette; None if it does not decode."""
     try:
         pixels, is_lossy = open_encoded(
             store.read(name, options.byte_limit), options.pixel_limit, _values
@@ -81,10 +75,7 @@ def _values(image: Image.Image) -> tuple[NDArray[Any], bool]:
 
 
 def _is_mask(pixels: NDArray[Any], *, is_lossy: bool) -> bool:
-    """Whether one value is most of a picture, and few values are most of the rest.
-
-    A photograph on white has many.
-    """
+    """Whether one value is most of a picture, and few are the rest, as in no photograph."""
     found, counts = np.unique(_packed(pixels), return_counts=True)
     if counts.max() < _SHARE_OF_GROUND * len(pixels):
         return False
@@ -102,10 +93,7 @@ def _is_drawn(pixels: NDArray[Any]) -> bool:
 
 
 def _is_lossy_mask(colours: NDArray[np.int16], counts: NDArray[np.int64]) -> bool:
-    """Ground and paint with a fringe around each.
-
-    The paint is flat, or both are black, white or a pure colour.
-    """
+    """Ground and paint with fringes; paint is flat, or both are black, white or pure."""
     ground = _near(colours, int(counts.argmax()), _FRINGE)
     is_flat = counts.max() >= _SHARE_OF_BLANK * counts.sum()
     if ground.all() or (is_flat and counts[ground].sum() >= _ALMOST_ALL * counts.sum()):
@@ -144,10 +132,7 @@ class Samples:
         self._names = found.names
 
     def look_like_masks(self, rows: list[int], images: dict[int, int], *, sure: bool) -> bool:
-        """Whether most of some samples do.
-
-        Where the name may be another's, their images must look otherwise and be as large.
-        """
+        """Whether most samples do; doubtful names also need other-looking images as large."""
         sample = evenly([row for row in rows if row in images] or rows)
         looks = {row: look for row in sample if (look := self._look(row)) is not None}
         like = [row for row, look in looks.items() if look.is_mask]

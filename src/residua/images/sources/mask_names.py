@@ -147,10 +147,7 @@ def places(name: str, rests: tuple[tuple[str, ...], ...]) -> list[Place]:
 
 
 def nearness(folders: list[str], place: Place) -> tuple[int, int, int] | None:
-    """How well the folders of an image agree with a place, smaller is better.
-
-    None where one that must be there is not.
-    """
+    """How well an image's folders agree with a place, 0 the best; None where one is missing."""
     way = iter(folders)
     if not all(any(one == wanted for one in way) for wanted in place.folders):
         return None

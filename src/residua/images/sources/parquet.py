@@ -27,10 +27,7 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, options: Options) -> Listing:
-    """All rows of all files; ``train-*.parquet`` and ``test-*.parquet`` are parts.
-
-    Images are read as they are used.
-    """
+    """All rows of all files, images read as used; ``train-*`` and ``test-*`` are parts."""
     return join_shards(KIND, shards(path, options).pieces, options)
 
 

@@ -31,10 +31,7 @@ _ROWS_AT_ONCE = 4096
 
 @dataclass(frozen=True)
 class Rows:
-    """The images of one Parquet file.
-
-    The file is opened when it is first needed, and again after a while.
-    """
+    """The images of one Parquet file, which is opened when needed, and again after a while."""
 
     store: Store
     file: str
@@ -117,10 +114,7 @@ class Rows:
         ]
 
     def names(self) -> list[str]:
-        """A name per row.
-
-        The file's and the row's number, and the image's own where the file has it.
-        """
+        """A name per row: the file's, the row's number, and the image's own where there is one."""
         import pyarrow as pa
 
         stem = shown(Path(self.file).name)
@@ -261,10 +255,7 @@ class Rows:
 
 
 class _RecentlyUsed:
-    """The few Parquet files that are open at a time.
-
-    A folder may hold more of them than a process may open.
-    """
+    """The few Parquet files open at a time: a folder may hold more than can be."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()

@@ -54,18 +54,12 @@ def has_parts(names: Iterable[str]) -> bool:
 
 
 def read(path: Path, options: Options) -> Listing:
-    """Every image under a part folder; its label is the class folder in it.
-
-    ``ground_truth`` makes it the MVTec layout.
-    """
+    """Every image under a part, labelled by its class folder; ``ground_truth`` means MVTec."""
     return arrange(find_images(path, follow_links=options.follow_links), options)
 
 
 def arrange(found: FoundImages, options: Options) -> Listing:
-    """The images found under part folders, each labelled by the class folder in it.
-
-    Masks belong to their images.
-    """
+    """The images found under parts, each labelled by its class folder, with masks."""
     matches = match_masks(found, options)
     all_names = matches.names(found)
     above = folder_of_all(all_names)

@@ -54,10 +54,7 @@ class TarShard(FileShard):
     """One archive."""
 
     def listing(self, options: Options) -> Listing:
-        """The images and what lies beside them under the same key.
-
-        Where the archive breaks off, the rest is quarantined.
-        """
+        """Images and what lies beside them under their key, as far as the archive goes."""
         rows = _Rows(self.name)
         try:
             with (
@@ -81,10 +78,7 @@ class TarShard(FileShard):
 
 
 class _Bounded:
-    """A file of which no read takes more than a header may hold.
-
-    What a PAX or long-name header declares is read at once.
-    """
+    """A file of which no read takes more than a header may: those are read at once."""
 
     def __init__(self, file: Any) -> None:
         self._file = file
@@ -115,10 +109,7 @@ class _Rows:
         self._first_of_key = 0
 
     def take(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
-        """Take a member of the archive.
-
-        An image is a row; a label or facts go to the images of their key, before or after them.
-        """
+        """Take a member: an image is a row; a label or facts go to the images of their key."""
         folder, slash, base = member.name.rpartition("/")
         stem, _, extension = base.partition(".")
         if not stem or not member.isreg():
@@ -194,20 +185,14 @@ class _Rows:
 
 
 def _members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    """One member after the other.
-
-    The archive's own list of them is emptied, as it would grow with the images.
-    """
+    """One member after the other; the archive's own list, which would grow, is emptied."""
     while (member := archive.next()) is not None:
         yield member
         archive.members.clear()  # type: ignore[attr-defined]  # what typeshed leaves out
 
 
 def _read_facts(archive: tarfile.TarFile, member: tarfile.TarInfo, suffix: str) -> dict[str, Any]:
-    """``.cls`` is the label; of ``.json`` an object's ``label``, ``split`` and ``group`` count.
-
-    What is neither tells nothing.
-    """
+    """The label in ``.cls``; ``label``, ``split`` and ``group`` of an object in ``.json``."""
     if member.size > _MOST_LABEL_BYTES:
         return {}
     file = archive.extractfile(member)

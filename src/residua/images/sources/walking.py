@@ -206,10 +206,7 @@ def leads_out(real: str, inside: str) -> bool:
 
 
 def find_remote_images(store: RemoteFolder, names: Iterable[str]) -> FoundImages:
-    """The images among the files of a store, by their suffix alone.
-
-    Opening each to look would cost a request.
-    """
+    """A store's images, by suffix alone: opening each to look would cost a request."""
     found = FoundImages(store.url, store)
     for name in names:
         suffix = suffix_of(name)
@@ -235,10 +232,7 @@ def suffix_of(name: str) -> str:
 
 
 def shown(text: str) -> str:
-    """A file name as text that any output can hold.
-
-    Control characters spelled out, bytes that are not UTF-8 as marks.
-    """
+    """A file name that any output can hold: no control characters, marks for odd bytes."""
     return printable(text.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
 
 
@@ -253,10 +247,7 @@ def is_data(name: str) -> bool:
 
 
 def is_packed(name: str) -> bool:
-    """Whether a file is an archive that may hold images, by its name.
-
-    IDX files are read as they are.
-    """
+    """Whether a file is, by its name, an archive of images; IDX files are read as they are."""
     return suffix_of(name) in _PACKED and not is_data(name)
 
 

@@ -101,10 +101,7 @@ class ScoreSummary:
 
 
 class _Note(BaseModel):
-    """What a note must say to count.
-
-    One that was damaged says nothing, and its chunk is scored again.
-    """
+    """What a note must say to count; the chunk of a damaged one is scored again."""
 
     seen: _Count
     rows: _Count
@@ -354,10 +351,7 @@ def encode(chunk: Chunk, suffix: str, *, raw_cells: bool = False) -> bytes:
 
 
 def describe_shards(shards: Shards) -> dict[str, Any]:
-    """What must be the same when scoring goes on.
-
-    The kind of source, the number of shards, the names of images or shards.
-    """
+    """What must be the same when scoring goes on: kind, number and names of shards."""
     names = hashlib.blake2b(digest_size=16)
     for shard in shards.pieces:
         for name in shard.rows.names if isinstance(shard, Block) else [shard.name]:
@@ -417,10 +411,7 @@ def _arrow(columns: dict[str, Any], typed: dict[str, Any]) -> Any:
 
 
 def _texts(column: Any, *, raw: bool = True) -> list[str]:
-    """Numbers in the shortest form that reads back as the same float32; booleans as true and false.
-
-    None as nothing.
-    """
+    """Numbers in the shortest form that reads back as this float32; None is empty."""
     shown = [
         "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
         for value in column

@@ -235,10 +235,7 @@ class Chunk:
 def score_shard(
     engine: Engine, task: ScoringTask, shard: Shard, *, start: int = 0
 ) -> Iterator[Chunk]:
-    """The chunks of a shard from its image `start` on.
-
-    A shard that cannot be read is one quarantined file, not an error.
-    """
+    """A shard's chunks from image `start` on; one unreadable shard is a quarantined file."""
     try:
         listing = task.listing(shard)
     except SourceError as error:
@@ -413,10 +410,7 @@ def _predicted(task: ScoringTask, probabilities: NDArray[np.float32]) -> list[st
 
 
 def splits_of(task: ScoringTask, listing: Listing, rows: NDArray[np.int64]) -> NDArray[Any] | None:
-    """Each image's part: recorded where the source is the run's own, else the source's own.
-
-    None where there is none.
-    """
+    """Each image's part: as the run recorded it, else the source's own, else None."""
     if task.lookup is not None:
         return task.lookup.find((str(listing.names[row]) for row in rows.tolist()), len(rows))
     if listing.splits is None or listing.kind == single_file.KIND:
@@ -480,10 +474,7 @@ def _read(listing: Listing, row: int, task: ScoringTask, *, is_scored: bool = Tr
 
 
 def alike(batch: Sequence[NDArray[Any]], task: ScoringTask) -> list[NDArray[Any]]:
-    """Images of one type and number of channels.
-
-    Grey is repeated, and all are floats where one has more than 8 bits.
-    """
+    """Images of one type and number of channels: grey repeated, floats where one needs it."""
     channels, reading = task.channels, task.options.reading
     dtype = common_type((image.dtype for image in batch), reading)
     return [as_common(image, channels, dtype, reading) for image in batch]

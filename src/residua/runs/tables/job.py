@@ -126,10 +126,7 @@ def read_scores(out: Path) -> NDArray[np.float32]:
 
 
 def sample_scores(out: Path, n_images: int) -> NDArray[np.float32]:
-    """Evenly spread scores of a file just written.
-
-    All of up to 100,000, else so many, so that memory does not grow with them.
-    """
+    """Scores of a file just written: up to 100,000, evenly spread, to bound memory."""
     step = max(1, -(-n_images // _SAMPLED))
     if out.suffix == ".csv":
         return np.array(list(islice(_csv_scores(out), 0, None, step)), np.float32)

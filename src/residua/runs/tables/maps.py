@@ -27,10 +27,7 @@ def write_maps(
     folder: Path,
     progress: Progress | None = None,
 ) -> None:
-    """Write the error map of each image into `folder`, all on one colour scale.
-
-    The highest `scores` set the scale.
-    """
+    """Write each image's error map into `folder`, on the scale of the highest `scores`."""
     ceiling = _common_scale(engine, images, scores)
     names = _file_names(images.paths.tolist())
 

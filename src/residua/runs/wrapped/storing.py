@@ -43,10 +43,7 @@ except Exception as error:
 
 
 def check_storable(model: WrappedEngine) -> None:
-    """Refuse to save a model that is code and no data.
-
-    Raises InputError with the way to data.
-    """
+    """Refuse to save a model that is code, by InputError with the way to data."""
     if model.contract.origin in ("onnx", "keras"):
         return
     what = "a PyTorch module" if model.contract.origin == "torch" else "a function"

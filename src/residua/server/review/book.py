@@ -64,10 +64,7 @@ class Answer(Record):
 
 
 class Verdict(Record):
-    """What all reviewers together say of an image.
-
-    The label is None where nobody decided or they disagree.
-    """
+    """What all reviewers together say; the label is None for nobody or a disagreement."""
 
     label: Literal["good", "defect"] | None
     kind: str | None = None

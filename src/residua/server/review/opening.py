@@ -140,10 +140,7 @@ def _ceiling(review: Review, model: ServedModel) -> float | None:
 
 @dataclass(frozen=True)
 class Files:
-    """The images of a source that are files, in the folder `root`.
-
-    `is_own` says that the run was fitted on this source.
-    """
+    """A source's images that are files, in `root`; `is_own` if the run was fitted on it."""
 
     root: Path
     is_own: bool

@@ -37,10 +37,7 @@ class Draw:
 
 @dataclass
 class Queue:
-    """The rows of a table of scores in the order they are asked, with the reason of each.
-
-    ``draws`` is the random share.
-    """
+    """Rows of a table of scores in the order asked, with reasons; ``draws`` are random."""
 
     rows: list[int] = field(default_factory=list)
     why: list[str] = field(default_factory=list)

@@ -43,10 +43,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Table:
-    """What the table of scores says of all images, and those in the queue.
-
-    `n_trained` of all images trained the model.
-    """
+    """What the table of scores says of all images; `n_trained` of them trained the model."""
 
     flagged: NDArray[np.bool_]
     readable: NDArray[np.bool_]

@@ -26,10 +26,7 @@ def is_spread(settings: TrainingSettings) -> bool:
 
 
 def is_follower() -> bool:
-    """Whether this process was started beside the first one, by Lightning, torchrun or SLURM.
-
-    It trains and writes nothing.
-    """
+    """Whether this process was started beside the first one: it trains and writes nothing."""
     ranks = (
         ("RANK", "SLURM_PROCID", "LOCAL_RANK")
         if "SLURM_NTASKS" in os.environ
@@ -59,10 +56,7 @@ def check_spread(settings: TrainingSettings, unfit: Sequence[str] = ()) -> None:
 
 
 def _started_together() -> bool:
-    """Whether something else started all processes at once.
-
-    Lightning starts the others when the first has made its plan.
-    """
+    """Whether all processes were started at once; Lightning starts the others later."""
     return "TORCHELASTIC_RUN_ID" in os.environ or int(os.environ.get("SLURM_NTASKS", "1")) > 1
 
 
@@ -91,10 +85,7 @@ def share_of_loss(loss: Tensor, n_own: int) -> Tensor:
 
 @contextmanager
 def shared_statistics(network: nn.Module, *, spread: bool) -> Iterator[None]:
-    """Batch norm over the images of all processes while the block runs.
-
-    On processors too, where torch has none of its own.
-    """
+    """Batch norm over all processes' images while the block runs, on processors too."""
     kinds: dict[type[nn.Module], type[nn.Module]] = {
         nn.BatchNorm1d: _SharedNorm1d,
         nn.BatchNorm2d: _SharedNorm2d,

@@ -143,10 +143,7 @@ def training_threads(wanted: int | None, n_pixels: int) -> Iterator[int]:
 
 
 def is_busy() -> bool:
-    """Whether other processes want most of the processor right now.
-
-    Then fewer threads are faster than all.
-    """
+    """Whether others want most of the processor now: fewer threads are then faster."""
     try:
         return os.getloadavg()[0] > 0.75 * (os.cpu_count() or 1)
     except (AttributeError, OSError):  # Windows has none

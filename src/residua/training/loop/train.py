@@ -52,10 +52,7 @@ _BUDGET_SHARE = 0.95  # the rest of --minutes is for loading, scoring and saving
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """How many steps a run will take.
-
-    Decided once, before the first one, and stored, so that resuming repeats it.
-    """
+    """How many steps a run takes, decided once and stored, so that resuming repeats it."""
 
     epochs: int
     steps_per_epoch: int
@@ -69,10 +66,7 @@ class TrainingPlan:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What training leaves.
-
-    Columns of the history by name, the best epoch (from 1), seconds, and where it ran.
-    """
+    """What training leaves: the history's columns, best epoch (from 1), seconds, device."""
 
     history: dict[str, NDArray[Any]]
     best_epoch: int
@@ -85,10 +79,7 @@ class TrainingResult:
 def plan_training(
     recipe: Trainable, network: torch.nn.Module, train: TrainingData, settings: TrainingSettings
 ) -> TrainingPlan:
-    """Turn epochs or minutes into a number of steps.
-
-    Minutes by timing a few steps on a copy of the network.
-    """
+    """Epochs, or minutes by timing a few steps on a copy, as a number of steps."""
     check_names(settings.augment)
     steps = len(
         make_batches(
@@ -189,10 +180,7 @@ def batch_size_of(recipe: Trainable, settings: TrainingSettings) -> int:
 
 @contextmanager
 def _quiet_lightning() -> Iterator[None]:
-    """Without Lightning's advice on workers and logging, which is not for our users.
-
-    Afterwards its loggers are as the user set them.
-    """
+    """Without Lightning's advice, which is not for our users; its loggers are then as before."""
     levels = {logger: logger.level for logger in map(logging.getLogger, _LIGHTNING_LOGGERS)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -266,10 +254,7 @@ def _time_steps(
     *,
     bfloat16: bool,
 ) -> float:
-    """Median seconds a step, on a copy.
-
-    The first steps, which allocate and compile, do not count.
-    """
+    """Median seconds a step, on a copy, without the first ones, which compile."""
     copied = copy.deepcopy(network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     device = find_device(settings.device)
     copied.to(device)

@@ -48,10 +48,7 @@ _RANDOM_SEED = 20140604
 
 
 class RandomConv(nn.Module):
-    """Three strided convolutions with fixed random weights.
-
-    A stand-in that needs no download, and the floor for real ones.
-    """
+    """Three strided convolutions of fixed random weights: a floor that needs no download."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -69,10 +69,7 @@ class ClassifierNetwork(AutoencoderNetwork):
         return _through_one_layer(self.latent, self.n_logits)
 
     def build_decoder(self) -> None:
-        """From the code back to the image, at a fraction of the encoder's cost.
-
-        Most of it happens at a quarter of the size.
-        """
+        """From the code back to the image, cheaply: mostly at a quarter of the size."""
         self.start = (-(-self.shape.height // 4), -(-self.shape.width // 4))
         self.from_code = nn.Linear(self.latent, _DECODER_WIDTH * self.start[0] * self.start[1])
         self.decoder = nn.Sequential(
@@ -113,10 +110,7 @@ class ClassifierNetwork(AutoencoderNetwork):
         return self.decoder(start)[:, :, : self.shape.height, : self.shape.width]  # type: ignore[no-any-return]
 
     def freeze_encoder(self, frozen: bool = True) -> None:
-        """Keep the encoder as it is, its running statistics too, while the heads go on learning.
-
-        Or release it.
-        """
+        """Keep the encoder and its statistics as they are while heads learn; or release it."""
         self.is_frozen = frozen
         for part in (self.encoder, self.to_code):
             part.requires_grad_(not frozen)
@@ -144,10 +138,7 @@ class ClassifierNetwork(AutoencoderNetwork):
 
 
 class FlatNetwork(ClassifierNetwork):
-    """One dense output K of |X| + n_logits numbers.
-
-    The first |X| are the reconstruction, the last the logits.
-    """
+    """One dense output K of |X| + n_logits numbers: the reconstruction, then the logits."""
 
     def build_head(self) -> nn.Module:
         """From the code to K, through one hidden layer."""

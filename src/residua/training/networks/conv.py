@@ -91,9 +91,6 @@ def _pick_depth(shape: ImageShape) -> int:
 
 
 def _pick_width(shape: ImageShape) -> int:
-    """32 for small images, narrower for large ones.
-
-    The first layer's cost grows with the pixels.
-    """
+    """32 for small images, narrower for large ones, as the cost grows with pixels."""
     side = max(shape.height, shape.width)
     return 32 if side <= 64 else 16 if side <= 256 else 8

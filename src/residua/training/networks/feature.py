@@ -133,10 +133,7 @@ class FeatureMaps(nn.Module):
         return known.get(rounded, f"values less {mean}, divided by {deviation}")
 
     def _probe(self) -> list[Tensor]:
-        """The maps of one black image, wherever the backbone lies.
-
-        Bundles are measured on a device without memory.
-        """
+        """The maps of a black image, wherever the backbone lies: bundles may have no memory."""
         first = next(iter(self.backbone.parameters()), torch.zeros(0, device="cpu"))
         with torch.no_grad(), torch.device(first.device):
             image = torch.zeros(1, 3, *self.seen, dtype=first.dtype)
@@ -201,10 +198,7 @@ class FeatureAutoencoder(FeatureMaps, AutoencoderNetwork):
         )
 
     def distances(self, rebuilt: Tensor, targets: Tensor) -> Tensor:
-        """Cosine distance in [0, 2] of each place, averaged over the levels.
-
-        (batch, rows, columns), float32.
-        """
+        """Cosine distance in [0, 2] of each place, mean of levels, (batch, rows, columns)."""
         pairs = zip(
             rebuilt.float().split(self.channels, 1), targets.split(self.channels, 1), strict=True
         )
@@ -255,10 +249,7 @@ def _to_grid(maps: Tensor, grid: tuple[int, int]) -> Tensor:
 
 
 def _choose_levels(asked: Sequence[int] | None, n_levels: int) -> list[int]:
-    """As asked, else the two before the last (of three or more).
-
-    Fine enough to point, deep enough to know.
-    """
+    """As asked, else the two before the last, fine enough to point, deep enough to know."""
     if asked is None:
         return [n_levels - 3, n_levels - 2] if n_levels >= 3 else list(range(n_levels))
     wrong = [level for level in asked if not -n_levels <= level < n_levels]

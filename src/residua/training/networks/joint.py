@@ -24,10 +24,7 @@ class JointOutput(NamedTuple):
 
 
 class JointNetwork(NetworkAround):
-    """Reconstruction head and classifier head share the encoder.
-
-    A third head projects for a contrastive loss.
-    """
+    """Reconstruction, classifier and a contrastive head share the encoder."""
 
     base: ResidualAutoencoder
 

@@ -73,10 +73,7 @@ class OnnxNetwork(nn.Module):
 
 
 def stored_network(program: bytes) -> OnnxNetwork:
-    """The network of a program that a bundle holds; weights are still to be loaded.
-
-    Raises InputError if it is damaged.
-    """
+    """The network of a bundle's program without weights; raises InputError if damaged."""
     try:
         return OnnxNetwork(program)
     except NUMPY_FAULTS as error:

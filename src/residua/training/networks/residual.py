@@ -122,10 +122,7 @@ class ResidualBlock(nn.Module):
 
 
 def pooling(rows: int, columns: int, cells: int) -> Tensor:
-    """Averages over a grid of cells x cells regions as one matrix, (rows * columns, cells * cells).
-
-    It exports at any size.
-    """
+    """Means of cells x cells regions as a matrix, (rows * columns, cells * cells)."""
     return torch.einsum("ra,cb->rcab", _axis(rows, cells), _axis(columns, cells)).reshape(
         rows * columns, cells * cells
     )

@@ -77,10 +77,7 @@ class SkipNetwork(nn.Module):
         self.n_features = widths[1] + widths[2]
 
     def forward(self, images: Tensor, kept: Tensor | None = None) -> SkipOutput:
-        """Restore standardised `images`.
-
-        What is seen is multiplied by `kept`, (batch, 1, height, width), 0 in a hole.
-        """
+        """Restore standardised `images`, seen times `kept`, (batch, 1, h, w), 0 in a hole."""
         *skips, maps = self._encode(images, kept)
         features = _features(skips)
         for level in self.decoder:
@@ -123,10 +120,7 @@ def _features(levels: list[Tensor]) -> Tensor:
 
 
 def degraded_view(images: Tensor) -> Tensor:
-    """Detail over its local strength, beside the standardised images themselves.
-
-    (batch, 2 * channels, height, width).
-    """
+    """Detail over its local strength beside the images, (batch, 2 * channels, h, w)."""
     with torch.autocast(images.device.type, enabled=False):
         images = images.float().contiguous()
         detail = images - smooth(images, 6.0)

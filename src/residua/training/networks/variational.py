@@ -11,20 +11,14 @@ from residua.training.networks.base import AutoencoderNetwork, NetworkAround
 
 
 class VariationalAutoencoder(NetworkAround):
-    """Around a network of any family.
-
-    Its code is the mean of a Gaussian, a second linear head gives the log-variances.
-    """
+    """Around any network: its code is a Gaussian's mean, a second head its log-variances."""
 
     def __init__(self, base: AutoencoderNetwork) -> None:
         super().__init__(base)
         self.to_log_variance = nn.Linear(base.to_code.in_features, base.latent)
 
     def posterior(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Means and log-variances of the codes, (batch, latent) each.
-
-        Log-variances are kept between -10 and 10.
-        """
+        """Means and log-variances (in -10 to 10) of the codes, (batch, latent) each."""
         features = self.features(images)
         return self.base.to_code(features), self.to_log_variance(features).clamp(-10, 10)
 

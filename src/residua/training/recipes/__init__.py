@@ -63,10 +63,7 @@ def make_recipe(name: str, **options: Any) -> Recipe:
 def build_named(
     what: str, registry: Mapping[str, type[Named]], name: str, options: dict[str, Any]
 ) -> Named:
-    """The entry of `registry` called `name` with `options`.
-
-    `what` is the word for its entries in errors.
-    """
+    """The entry of `registry` called `name` with `options`; errors call it `what`."""
     if name not in registry:
         close = difflib.get_close_matches(name, registry, n=1)
         hint = f"Did you mean {close[0]}?" if close else f"Choose one of {', '.join(registry)}."

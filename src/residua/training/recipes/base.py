@@ -104,10 +104,7 @@ class Recipe(Record, ABC):
 
     @abstractmethod
     def loss(self, network: nn.Module, images: Tensor, generator: Generator) -> Tensor:
-        """The scalar to minimise on a batch of prepared images.
-
-        All randomness comes from `generator`.
-        """
+        """The scalar to minimise on prepared images; randomness comes from `generator`."""
 
     @abstractmethod
     def build_scorer(self, network: nn.Module) -> Scorer:
@@ -119,10 +116,7 @@ class Recipe(Record, ABC):
         return False
 
     def load_pretrained(self, network: nn.Module) -> None:
-        """Fetch weights that others trained, where a recipe starts from any.
-
-        A bundle that is loaded has them already.
-        """
+        """Fetch others' weights, where a recipe starts from any; a loaded bundle has them."""
 
     def describe(self, network: nn.Module) -> str:
         """The network in words."""

@@ -43,10 +43,7 @@ class Denoising(ReconstructionRecipe):
 
 
 def keep_squares(images: Tensor, share: float, generator: Generator, side: int = 4) -> Tensor:
-    """1 where an image is kept, 0 where one of its squares is masked.
-
-    (batch, 1, height, width).
-    """
+    """1 where an image is kept, 0 in its masked squares, (batch, 1, height, width)."""
     height, width = images.shape[-2:]
     grid = (len(images), 1, -(-height // side), -(-width // side))
     kept = (torch.rand(grid, generator=generator) >= share).to(images)

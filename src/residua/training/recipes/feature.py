@@ -83,10 +83,7 @@ class Feature(Recipe):
         return "neighbours" in self.parts
 
     def build_network(self, shape: ImageShape) -> nn.Module:
-        """The backbone's architecture and a fresh autoencoder of its features.
-
-        `load_pretrained` fetches the backbone's weights.
-        """
+        """The backbone, its weights not fetched yet, and a fresh autoencoder of its features."""
         backbone = build_backbone(self.backbone, pretrained=False)
         options: dict[str, Any] = {
             "levels": self.levels,
@@ -107,10 +104,7 @@ class Feature(Recipe):
         return distance + F.mse_loss(network.decode(network.pool(targets)).float(), images)
 
     def drop(self, narrow: Tensor, generator: Generator) -> Tensor:
-        """The bottleneck with a share of its numbers set to 0.
-
-        The others are raised to make up for it.
-        """
+        """The bottleneck with a share of its numbers set to 0, the others raised for it."""
         kept = (torch.rand(narrow.shape, generator=generator) >= self.noise).to(narrow)
         return narrow * kept / (1 - self.noise)
 

@@ -50,10 +50,7 @@ _HEAVIEST = 100.0  # weight of a defect's pixel, at most
 
 
 class Task(NamedTuple):
-    """What one step asks of the network.
-
-    `clean` crops, what was made of them, and which pixels are shown, (n, 1, side, side).
-    """
+    """What one step asks: `clean` crops, what was made of them, which pixels are shown."""
 
     clean: Tensor
     spoilt: CorruptedBatch
@@ -143,10 +140,7 @@ class Inspect(Recipe):
             return Task(clean, spoilt, _holes(draws, len(clean), side))
 
     def build_scorer(self, network: Any) -> Scorer:
-        """The named parts, standardised on held-out normals and weighted by synthetic defects.
-
-        With a backbone, a memory beside them.
-        """
+        """The parts on held-out normals, weighted by synthetic defects; a backbone's memory."""
         if not isinstance(network, WithBackbone):
             return InspectScorer(network, self.parts, self.families)
         trained: Any = network.trained

@@ -73,10 +73,7 @@ class JointOneClass(Restore):
 
 
 def pairing_loss(projections: Tensor, temperature: float) -> Tensor:
-    """Cross-entropy of finding row i's partner, row i + n/2, among all other rows.
-
-    By cosine similarity (Chen et al., 2020).
-    """
+    """Cross-entropy of row i's partner, i + n/2, by cosine similarity (Chen et al., 2020)."""
     half = len(projections) // 2
     unit = F.normalize(projections, dim=1)
     similarity = (unit @ unit.T / temperature).masked_fill(

@@ -65,10 +65,7 @@ def with_density(scorer: Scorer, density: tuple[Density, ...], network: nn.Modul
 
 
 def reconstruction_loss(name: Loss, output: Tensor, images: Tensor) -> Tensor:
-    """Squared, absolute, or Bernoulli cross-entropy with `output` as logits.
-
-    A mean over everything, in float32.
-    """
+    """Squared, absolute, or Bernoulli with `output` as logits; the mean, in float32."""
     output = output.float()
     if name == "squared":
         return F.mse_loss(output, images)

@@ -39,10 +39,7 @@ class Sparse(ReconstructionRecipe):
 
 
 def sparsity_penalty(codes: Tensor, target: float) -> Tensor:
-    """Sum over units of KL(target || mean activation), in nats.
-
-    0 if every unit's mean activation is the target.
-    """
+    """Sum over units of KL(target || mean activation), in nats; 0 if all are the target."""
     activation = torch.sigmoid(codes).mean(0).clamp(1e-6, 1 - 1e-6)
     wanted = torch.tensor(target)
     return (

@@ -83,9 +83,6 @@ class ElboScorer(ScorerAround):
 
 
 def kl_to_standard_normal(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """KL(N(mean, variance) || N(0, 1)) of each code, in nats, at least 0, (batch,).
-
-    It is summed over dimensions.
-    """
+    """KL(N(mean, variance) || N(0, 1)) of each code over its dimensions, in nats, (batch,)."""
     mean, log_variance = mean.float(), log_variance.float()
     return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1)

@@ -61,10 +61,7 @@ class Gaussian(nn.Module):
 
 
 def centre_and_whitening(codes: Tensor, *, floor: float = _FLOOR) -> tuple[Tensor, Tensor]:
-    """Mean (d,) and a matrix W (d, d) such that ``|W (x - mean)|`` is the Mahalanobis distance.
-
-    Ledoit-Wolf covariance.
-    """
+    """Mean (d,) and W (d, d): ``|W (x - mean)|`` is Mahalanobis' distance (Ledoit-Wolf)."""
     from sklearn.covariance import LedoitWolf
 
     values = codes.double().numpy()
@@ -123,10 +120,7 @@ class Nearest(nn.Module):
 
     @in_float32
     def forward(self, maps: Tensor) -> Tensor:
-        """Maps of features to distances, (batch, 1, height, width).
-
-        Maps are (batch, n_features, height, width).
-        """
+        """Maps of features (batch, n_features, h, w) to distances, (batch, 1, h, w)."""
         vectors = maps.flatten(2).transpose(1, 2).flatten(0, 1)
         white = (vectors - self.centre) @ self.whitening
         rows = less_own_square(white, self.bank, self.bank.square().sum(1)).min(1).indices

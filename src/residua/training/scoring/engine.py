@@ -92,10 +92,7 @@ def prepared_chunks(
 
 
 def prepare_each(prepare: Prepare, images: ImageSet, *, keep_float: bool = False) -> Images:
-    """What training and the fit of a score get.
-
-    As `prepare_images`, but a list where images keep their own proportions.
-    """
+    """What training gets: `prepare_images`, or a list where proportions are kept."""
     if prepare.aspect != "area":
         return prepare_images(prepare, images, keep_float=keep_float)
     return ImageList(
@@ -106,10 +103,7 @@ def prepare_each(prepare: Prepare, images: ImageSet, *, keep_float: bool = False
 def prepared_one_by_one(
     prepare: Prepare, images: ImageSet, *, keep_float: bool = False
 ) -> Iterator[Tensor]:
-    """What the list of `prepare_each` holds, (channels, height, width).
-
-    For models whose images keep their own proportions.
-    """
+    """The list of `prepare_each`, (channels, height, width), where proportions are kept."""
     is_rounded = images.dtype == np.uint8 and not keep_float
     for batch in images.chunks(_READ, _READ_VALUES):
         for image in batch:
@@ -148,10 +142,7 @@ class GraphEngine:
         reconstructions: bool = False,
         columns: bool = True,
     ) -> Scores:
-        """Scores of decoded images in padded batches.
-
-        `columns` come at no cost here, so they always do.
-        """
+        """Scores of decoded images in padded batches; `columns` cost nothing here."""
         check_channels((image.shape[-1] for image in images), self.channels)
         was_training = self._graph.training
         self._graph.eval()
@@ -201,10 +192,7 @@ def encode_images(
 
 
 def logits_of(graph: InferenceGraph, images: ImageSet, *, batch_size: int) -> NDArray[np.float32]:
-    """A classifier's logits, float32 (n_images, n_logits), in the same batches.
-
-    There must be at least one image.
-    """
+    """A classifier's logits, float32 (n_images, n_logits), of one image or more."""
     scorer: Any = graph.scorer
     return np.concatenate(list(_in_batches(graph, images, scorer.logits, batch_size=batch_size)))
 

@@ -26,10 +26,7 @@ def absolute(images: Tensor, reconstructions: Tensor) -> Tensor:
 
 
 def dissimilarity(images: Tensor, reconstructions: Tensor) -> Tensor:
-    """``(1 - SSIM) / 2`` of each pixel's neighbourhood, channels averaged, in [0, 1].
-
-    (batch, height, width).
-    """
+    """``(1 - SSIM) / 2`` of each pixel's surroundings, in [0, 1], (batch, height, width)."""
     window = _window(images.shape[-2], images.shape[-1])
     pad = (len(window) - 1) // 2
     padded = [F.pad(x, (pad, pad, pad, pad), mode="replicate") for x in (images, reconstructions)]
@@ -37,20 +34,14 @@ def dissimilarity(images: Tensor, reconstructions: Tensor) -> Tensor:
 
 
 def ssim(images: Tensor, reconstructions: Tensor) -> Tensor:
-    """Structural similarity of each image, (batch,).
-
-    Mean over the pixels whose whole window lies inside the image.
-    """
+    """Structural similarity of each image, (batch,), over windows that lie inside it."""
     return _ssim_valid(images, reconstructions, _window(images.shape[-2], images.shape[-1])).mean(
         (1, 2, 3)
     )
 
 
 def _window(height: int, width: int, size: int = 11, sigma: float = 1.5) -> list[float]:
-    """Gaussian weights of a window.
-
-    It shrinks to the largest odd size that fits an image below 11 pixels.
-    """
+    """Gaussian weights of a window, of the largest odd size below 11 that fits."""
     return gaussian_weights(sigma, (min(size, height, width) - 1) // 2)
 
 

@@ -61,10 +61,7 @@ class ImageList:
         return ImageList(self.images, unit=True)
 
     def stacked(self) -> Tensor:
-        """One batch, (n_images, channels, height, width).
-
-        What an image lacks of the largest sides is mirrored into it.
-        """
+        """One batch, (n, channels, h, w): what sides lack of the largest is mirrored in."""
         height, width = (max(image.shape[axis] for image in self.images) for axis in (1, 2))
         rows, columns = (
             [mirrored(image.shape[axis], side) for image in self.images]
@@ -123,8 +120,5 @@ def at_once(images: Any, n: int) -> int:
 
 
 def chunks_of(images: Any, n: int, *, most: int = 50_000) -> Iterator[Tensor]:
-    """At most `most` of the images, evenly spread, `n` or fewer at a time.
-
-    Statistics of 50,000 codes gain nothing by more.
-    """
+    """At most `most` images, evenly spread, `n` or fewer at a time; more gain nothing."""
     return iter(every(images, -(-len(images) // most)).split(at_once(images, n)))

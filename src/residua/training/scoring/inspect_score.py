@@ -61,20 +61,14 @@ _LOOKS = 4
 
 
 class _Surface(NamedTuple):
-    """What the filters say, averaged over the image and over its quarters.
-
-    (batch, n_features) and (batch, 4 * n_features).
-    """
+    """What the filters say of the image, (batch, n_features), and of its four quarters."""
 
     whole: Tensor
     quarters: Tensor
 
 
 class _View(NamedTuple):
-    """Maps in units of their place, restorations, the surface and the encoder's features.
-
-    Maps are (batch, n_placed, height, width).
-    """
+    """Maps (batch, n_placed, h, w) in their units, restorations, surface and features."""
 
     maps: Tensor
     restoration: Tensor
@@ -156,10 +150,7 @@ class InspectScorer(Scorer):
         )
 
     def fit(self, train: Images, held_out: Images) -> None:
-        """Features from training images.
-
-        The scale of each part, and its weight, from held-out ones; looks from both.
-        """
+        """Features from training images; scales and weights from held-out ones; looks from both."""
         generator = torch.Generator().manual_seed(0)  # the same defects for every model
         some = every(train, -(-len(train) // _MOST_TRAINING))
         self._fit_seen(some, generator)
@@ -219,10 +210,7 @@ class InspectScorer(Scorer):
         return self._image_scores(seen.maps, seen.surface)
 
     def _strangeness(self, images: Tensor, values: Tensor) -> Tensor:
-        """How far the look of each image lies outside the bounds, (batch,).
-
-        In widths of the bounds.
-        """
+        """How many widths of the bounds the look of each image lies outside, (batch,)."""
         look = _look(images, values)
         low, high = self.look_bounds
         outside = torch.maximum(low - look, look - high).clamp(min=0)

@@ -58,10 +58,7 @@ class KindHead(nn.Module):
         )
 
     def forward(self, white: Tensor) -> Tensor:
-        """Whitened features (n, n_features) to probabilities (n, n_kinds + 1).
-
-        The last is that of none of these.
-        """
+        """Whitened features (n, n_features) to probabilities of kinds and of none."""
         values = tamed(white)
         of_kinds = (values @ self.weights.T + self.bias).softmax(dim=1)
         is_known = (self.known[0] + self.known[1] * _likeness(values, self.means)).sigmoid()

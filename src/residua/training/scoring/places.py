@@ -21,10 +21,7 @@ _FARTHEST = 1e15  # its square is still finite
 
 
 class Places(nn.Module):
-    """Standardises maps by mean and spread of normal images.
-
-    Both are measured in 10 x 10 cells of the image.
-    """
+    """Standardises maps by normal images' mean and spread in 10 x 10 cells of the image."""
 
     mean: Tensor
     spread: Tensor
@@ -129,10 +126,7 @@ def tamed(values: Tensor) -> Tensor:
 
 
 def so_many(share: float, n_places: Any) -> Any:
-    """A share of the places, at least one.
-
-    A tensor where `n_places` is one, as it is while a graph is traced.
-    """
+    """A share of the places, at least one; a tensor where a graph is traced."""
     if isinstance(n_places, Tensor):
         return (n_places * share + 0.5).long().clamp(min=1)
     return max(1, int(n_places * share + 0.5))

@@ -59,10 +59,7 @@ def _resized(values: Tensor, target: tuple[int, int], scales: tuple[Tensor, Tens
 
 
 def _are_in_pieces(size: tuple[Any, Any], target: tuple[Any, Any]) -> bool:
-    """Whether weights that are zero are left out: of large images and of long sides.
-
-    Never in a graph, which has no loop over pieces.
-    """
+    """Whether zero weights are left out: of large images, and never in a graph."""
     if any(type(side) is not int for side in (*size, *target)):
         return False
     n_weights = max(size[0] * target[0], size[1] * target[1])
@@ -155,17 +152,11 @@ class Prepare(nn.Module):
         return _rounded(height * scale), _rounded(width * scale)
 
     def at_one_size(self) -> Prepare:
-        """The same, but stretched where images would keep their own sizes.
-
-        For what needs them all alike.
-        """
+        """The same, but stretched to one size, for what needs all images alike."""
         return Prepare(self.size, "stretch").to(self.unit.device) if self.aspect == "area" else self
 
     def restore(self, maps: Tensor, height: int, width: int) -> Tensor:
-        """Bring maps (batch, *size) back to the resolution of the images they came from.
-
-        That is (batch, height, width).
-        """
+        """Bring maps (batch, *size) back to their images' resolution, (batch, height, width)."""
         target = self.target(height, width)
         if not torch.compiler.is_exporting() and (height, width) == target:
             return maps
@@ -180,10 +171,7 @@ class Prepare(nn.Module):
 
 
 def _rounded(side: Any) -> Any:
-    """The nearest multiple of the stride, at least one.
-
-    Sides may be symbols of a graph that is exported, or traced tensors.
-    """
+    """The nearest multiple of the stride, at least one; sides may be symbols or tensors."""
     if isinstance(side, Tensor):
         return (side / _STRIDE + 0.5).long().clamp(min=1) * _STRIDE
     return torch.sym_max(1, torch.sym_int(side / _STRIDE + 0.5)) * _STRIDE

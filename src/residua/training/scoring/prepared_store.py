@@ -90,10 +90,7 @@ class StoredImages:
 
 
 class StoredPieces(Sequence[Tensor]):
-    """Prepared images of any sizes, (channels, height, width), in an unnamed file.
-
-    Read one at a time, like those of a list.
-    """
+    """Prepared images of any sizes in an unnamed file, read one at a time like a list."""
 
     def __init__(self, file: _File, shapes: Sequence[tuple[int, ...]], dtype: torch.dtype) -> None:
         self._file, self._shapes = file, shapes
@@ -160,10 +157,7 @@ class UnitImages:
 
 
 class _File:
-    """An open file without a name.
-
-    It is closed when the last set of images that lies in it is forgotten.
-    """
+    """An open file without a name, closed when the last set of images in it is forgotten."""
 
     def __init__(self, folder: str) -> None:
         self._file: Any = tempfile.TemporaryFile(dir=folder, prefix=".prepared-", buffering=0)  # noqa: SIM115  see above
@@ -187,10 +181,7 @@ class _File:
 
 
 class PreparedStore:
-    """Decides whether each set of prepared images stays in memory or goes to a file.
-
-    It stays within what is left of the bound.
-    """
+    """Decides whether prepared images stay in memory, within the bound, or go to a file."""
 
     def __init__(self, memory_megabytes: float, folder: Path | None) -> None:
         self._room = memory_megabytes * _MEGABYTE

@@ -117,17 +117,11 @@ class RotationScorer(Scorer):
         return ScorerOutput((self._standardised(codes) * self.weight).sum(1), *restored)
 
     def parts_of(self, images: Tensor) -> Tensor:
-        """What the score is the weighted sum of, (batch, n_parts).
-
-        Of held-out normals each has mean 0 and deviation 1.
-        """
+        """The parts of the weighted score, (batch, n_parts), standardised on held-out normals."""
         return self._standardised(self._codes(images)[0])
 
     def fit(self, train: Tensor, held_out: Tensor) -> None:
-        """Covariances and neighbours from training images.
-
-        Errors to expect, scales and weights from held-out ones.
-        """
+        """Covariances and neighbours of training images, scales and weights of held-out ones."""
         fitted = self._all_codes(train)
         for name, codes in (("mean", fitted.mean), ("most", fitted.most)):
             pairs = [centre_and_whitening(one) for one in codes]
@@ -177,10 +171,7 @@ class RotationScorer(Scorer):
         )
 
     def _codes(self, images: Tensor) -> tuple[_Codes, tuple[Tensor, Tensor]]:
-        """What the parts are made of.
-
-        The error map, mean over the turns, and the upright restoration.
-        """
+        """What the parts are made of: the error map over the turns, the upright restoration."""
         base = self.network.base
         means, maxima, quarters, surprises, maps, dissimilarities, restorations = (
             [],
@@ -240,10 +231,7 @@ class RotationScorer(Scorer):
 
 @in_float32
 def _neighbours(codes: Tensor, bank: Tensor) -> Tensor:
-    """Mean distance of unit vectors to their two nearest in `bank`.
-
-    That of their mean cosine similarity.
-    """
+    """Distance of unit vectors to their two nearest in `bank`, by mean cosine similarity."""
     nearest = (codes @ bank.T).topk(min(_NEIGHBOURS, len(bank)), dim=1).values.mean(1)
     return (2 - 2 * nearest).clamp(min=0).sqrt()
 
@@ -253,10 +241,7 @@ def _rows(codes: _Codes, rows: Tensor) -> _Codes:
 
 
 def quarter_turn(images: Tensor, turn: int) -> Tensor:
-    """Turn by `turn` x 90 degrees counter-clockwise.
-
-    Where height and width differ, the result is stretched back to them.
-    """
+    """Turn by `turn` x 90 degrees counter-clockwise, stretched back to height and width."""
     if turn == 0:
         return images
     turned = (

@@ -44,10 +44,7 @@ class View(NamedTuple):
 
 
 def in_float32(method: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """Compute a scorer's method in float32 whatever the network computes in.
-
-    Small differences of distances are the score.
-    """
+    """Compute a scorer's method in float32: small differences of distances are the score."""
 
     @wraps(method)
     def exactly(*arguments: Any) -> Tensor:

@@ -44,10 +44,7 @@ def _nothing(network: nn.Module) -> None:
 
 @dataclass(frozen=True)
 class Phase:
-    """A part of a strategy's training.
-
-    Its share of the steps, the images it sees, what it minimises, what it does first.
-    """
+    """A part of a strategy's training: its share of steps, images, loss, and beginning."""
 
     name: str
     share: float
@@ -181,10 +178,7 @@ def as_labelled(images: Tensor | LabelledBatch) -> LabelledBatch:
 
 
 def erase(images: Tensor, share: float, generator: Generator) -> Tensor:
-    """Set a box to the image's mean in a `share` of the images.
-
-    Sides between 10% and 35% of the image's, anywhere.
-    """
+    """Set a box of sides 10% to 35% to the image's mean in a `share` of the images."""
     n, _, height, width = images.shape
     box = _span(n, height, generator)[:, :, None] & _span(n, width, generator)[:, None, :]
     box = box & (torch.rand(n, 1, 1, generator=generator) < share)

@@ -11,10 +11,7 @@ from residua.training.strategies.base import TwoLosses
 
 
 class Joint(TwoLosses):
-    """Both heads from the first step.
-
-    The loss is the weighted mean of cross-entropy and distance.
-    """
+    """Both heads from the first step, by a weighted mean of cross-entropy and distance."""
 
     name: ClassVar[str] = "joint"
     summary: ClassVar[str] = (

@@ -12,10 +12,7 @@ from residua.training.strategies.base import TwoLosses
 
 
 class JointFlat(TwoLosses):
-    """The loss of `joint` on the two parts of one dense vector K.
-
-    K follows the code through fully connected layers.
-    """
+    """The loss of `joint` on the parts of a vector K, fully connected to the code."""
 
     name: ClassVar[str] = "joint-flat"
     summary: ClassVar[str] = (

@@ -80,10 +80,7 @@ def distance(kind: Distance, reconstructions: Tensor, images: Tensor) -> Tensor:
 def weighted_mean(
     classes: Tensor, image: Tensor, weight: float | Literal["learn"], balance: Tensor | None
 ) -> Tensor:
-    """``(1 - weight) x classes + weight x image``.
-
-    Learnt, each over its own variance e^balance, which costs its logarithm.
-    """
+    """``(1 - weight) x classes + weight x image``, or learnt by variances e^balance."""
     if weight == "learn" and balance is not None:
         return (
             (-balance[0]).exp() * classes + 0.5 * (-balance[1]).exp() * image + 0.5 * balance.sum()

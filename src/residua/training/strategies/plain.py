@@ -15,10 +15,7 @@ from residua.training.strategies.base import Phase, Strategy, as_labelled
 
 
 class Plain(Strategy):
-    """Cross-entropy alone.
-
-    Unlabelled images are left out, and there is nothing to reconstruct with.
-    """
+    """Cross-entropy alone; unlabelled images are left out, nothing reconstructs."""
 
     name: ClassVar[str] = "plain"
     summary: ClassVar[str] = "the same encoder and head without reconstruction: the control"

@@ -16,10 +16,7 @@ _BEYOND = 0.2
 
 
 def random_crops(draws: Draws, images: Tensor, side: int) -> Tensor:
-    """One square crop of `side` pixels of each image, zoomed and flipped.
-
-    Images are (n, channels, height, width).
-    """
+    """A square crop of `side` pixels of each of (n, channels, h, w), zoomed and flipped."""
     return torch.stack([_crop(draws, image, side) for image in images])
 
 

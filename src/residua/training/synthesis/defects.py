@@ -20,10 +20,7 @@ _OWN = 0.35  # share of the pieces that come from the image itself
 
 
 def moved(draws: Draws, images: Tensor, pool: Tensor) -> Tensor:
-    """For each image another of `pool` or itself, changed.
-
-    Flipped, turned where square, and rolled to a random place.
-    """
+    """For each image another of `pool` or itself, flipped, turned if square, and rolled."""
     n, _, height, width = images.shape
     chosen = torch.stack([pool[draws.number(len(pool))] for _ in range(n)])
     sources = torch.where(draws.chance(n, _OWN), images, chosen)
@@ -97,10 +94,7 @@ class _Change(NamedTuple):
 def add_defects(
     draws: Draws, images: Tensor, share: float, families: tuple[Family, ...]
 ) -> CorruptedBatch:
-    """Put one to three defects on a `share` of the images.
-
-    Half of those get a second, a quarter a third at most.
-    """
+    """One to three defects on a `share` of images: half get a second, a quarter a third."""
     n = len(images)
     spoilt, target = images.clone(), torch.zeros_like(images[:, :1])
     ignored = torch.zeros_like(target)
@@ -137,10 +131,7 @@ def add_one_defect(
 
 
 def _can_be_seen(clean: Tensor, spoilt: Tensor) -> Tensor:
-    """Where the change exceeds the clean image's own texture.
-
-    What nobody can see must not be asked for.
-    """
+    """Where the change exceeds the clean texture: the unseen must not be asked for."""
     change = (spoilt - clean).abs().amax(1, keepdim=True)
     texture = smooth((clean - smooth(clean, _GRAIN)).abs().mean(1, keepdim=True), 4.0)
     return smooth((change > 0.05 + 0.8 * texture).to(clean), 1.0) > 0.2
@@ -159,10 +150,7 @@ def _paste(draws: Draws, images: Tensor, pool: Tensor) -> _Change:
 
 
 def _texture(draws: Draws, images: Tensor, pool: Tensor) -> _Change:
-    """Noise as fine or coarse as anything, over the image or in its place.
-
-    After Zavrtanik et al. (2021).
-    """
+    """Noise of any fineness, over the image or instead of it (Zavrtanik et al., 2021)."""
     n, channels = images.shape[:2]
     cells, stretch = float(draws.log_uniform(1, 6, 60)), float(draws.log_uniform(1, 0.3, 3))
     noise = stretched_noise(draws, n, 1, _size(images), cells=cells, octaves=3, stretch=stretch)

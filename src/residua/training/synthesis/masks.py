@@ -22,10 +22,7 @@ _FAR = 1e9
 def value_noise(
     draws: Draws, n: int, channels: int, size: tuple[int, int], *, cells: float, octaves: int
 ) -> Tensor:
-    """Smooth noise of unit spread (n, channels, *size), with `cells` cells along a side.
-
-    Each octave has more or less weight.
-    """
+    """Smooth noise of unit spread (n, channels, *size), `cells` along a side, in octaves."""
     return stretched_noise(draws, n, channels, size, cells=cells, octaves=octaves, stretch=1.0)
 
 
@@ -55,10 +52,7 @@ def stretched_noise(
 
 
 def regions(draws: Draws, n: int, size: tuple[int, int]) -> Tensor:
-    """Soft masks (n, 1, *size) of ellipses, boxes, bands and islands with rough edges.
-
-    From 2 pixels to a third of the side.
-    """
+    """Soft rough masks (n, 1, *size) of many shapes, from 2 pixels to a third of the side."""
     side = min(size)
     along, across = _axes(draws, n, size, draws.uniform(n, 0, math.pi))
     radius, flatness = draws.log_uniform(n, 1.5, 0.35 * side), draws.log_uniform(n, 0.2, 1.0)
@@ -137,10 +131,7 @@ def _axes(draws: Draws, n: int, size: tuple[int, int], angle: Tensor) -> tuple[T
 
 
 def _walk(draws: Draws, n: int, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Corners of random walks, x and y, each (n, 25).
-
-    Some wander on, others keep to a direction.
-    """
+    """Corners of random walks, x and y, each (n, 25), winding or straight."""
     n_corners = _SEGMENTS + 1
     step = draws.log_uniform(n, 6, 1.2 * min(size)).flatten(1) / n_corners
     turns = torch.cumsum(

@@ -15,10 +15,7 @@ _LIMIT = 4.0
 
 
 class StandardisedImages(NamedTuple):
-    """``values`` = (image - mean) / spread, clipped to [-4, 4].
-
-    ``mean`` and ``spread`` are (n, 1, 1, 1).
-    """
+    """``values`` = (image - mean) / spread in [-4, 4]; ``mean``, ``spread`` (n, 1, 1, 1)."""
 
     values: Tensor
     mean: Tensor
@@ -47,10 +44,7 @@ def standardise(images: Tensor) -> StandardisedImages:
 
 
 def smooth(images: Tensor, sigma: float) -> Tensor:
-    """Gaussian blur of every channel, edges repeated; `sigma` in pixels.
-
-    Wide blurs are made at a reduced size.
-    """
+    """Gaussian blur by `sigma` pixels, edges repeated; wide blurs at a reduced size."""
     factor = 1
     while (
         sigma / factor > _WIDEST
