@@ -153,6 +153,17 @@ class Origin:
             product=None if self.product is None else str(self.product),
         )
 
+    def load_moved(
+        self, source: str | None, watcher: Watcher | None = None, root: str | None = None
+    ) -> ImageSet:
+        """The run's own images, from another `source` where one is named; the paths of its
+        manifest are relative to `root`, else to what those of the run's were.
+        """
+        if source is None:
+            return self.load(watcher)
+        told = self.root if root is None or self.is_own(source) else root
+        return self.load_other(source, watcher, root=told if Path(source).is_file() else None)
+
     def load_other(
         self,
         source: str,
@@ -160,6 +171,7 @@ class Origin:
         memory_megabytes: float = MEMORY_MEGABYTES,
         *,
         bits: int | None = None,
+        root: str | None = None,
     ) -> ImageSet:
         """Another source's images, their values scaled as those of the run's source unless `bits`
         are told; links are followed if the run's were. Groups are those of the run's rule, where it
@@ -173,6 +185,7 @@ class Origin:
             bits=bits,
             reading=self.reading,
             follow_links=self.follow_links,
+            root=root,
             groups=self.groups,
             product=self.product,
         )

@@ -10,7 +10,7 @@ import shutil
 import numpy as np
 import pytest
 
-from residua.errors import InputError, LabelError, OutputError
+from residua.errors import InputError, LabelError, OutputError, SourceError
 from residua.images import load_images
 from residua.images.region import Region
 from residua.runs.compare import compare_runs
@@ -217,6 +217,25 @@ def test_without_stored_features_the_source_is_read_and_gives_the_same(
     assert np.allclose(first.calibration_scores, second.calibration_scores, atol=1e-5)
     with pytest.raises(InputError, match="calibration images of the run must be there"):
         learn_run(run.path, str(corrections), tmp_path / "run4", source=str(corrections))
+
+
+def test_the_source_may_be_a_manifest_with_a_folder_of_its_own(
+    run, corrections, source, learnt, tmp_path
+):
+    (run.path / "features.npz").unlink()
+    paths = run.read_images("path")["path"].tolist()
+    (tmp_path / "set.csv").write_text("\n".join(["path", *paths]), encoding="utf-8")
+    with pytest.raises(SourceError):
+        learn_run(run.path, str(corrections), tmp_path / "run2", source=str(tmp_path / "set.csv"))
+    learn_run(
+        run.path,
+        str(corrections),
+        tmp_path / "run2",
+        source=str(tmp_path / "set.csv"),
+        root=str(source),
+    )
+    first, second = (load_bundle(one / "bundle") for one in (learnt.path, tmp_path / "run2"))
+    assert np.allclose(first.calibration_scores, second.calibration_scores, atol=1e-5)
 
 
 def test_one_picture_cannot_be_good_and_a_defect(finished, source, tmp_path):

@@ -55,6 +55,7 @@ def find_copies(
     corrections: Corrections,
     *,
     source: str | None = None,
+    root: str | None = None,
     sample: ImageSet | None = None,
     watcher: Watcher | None = None,
 ) -> Copies:
@@ -76,7 +77,7 @@ def find_copies(
         return Copies()
     watcher.note("searching the run's images for near-copies of new ones")
     try:
-        own = origin.load(watcher) if source is None else origin.load_other(source, watcher)
+        own = origin.load_moved(source, watcher, root)
     except SourceError:
         own = None
     n_new = len(corrections.said) + (0 if sample is None else len(sample))

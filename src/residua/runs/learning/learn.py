@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from residua._labels import means_anomalous
 from residua._text import count, few
 from residua.errors import InputError, OutputError
-from residua.images import ImageSet, load_images
+from residua.images import ImageSet
 from residua.images.hashing import of_hex
 from residua.records import now
 from residua.runs.learning.copies import Copies, find_copies
@@ -53,7 +53,7 @@ def learn_run(
 
     Nothing is trained: what the run stores of its normal images is enough; where it stores
     nothing, its `source` is read again and compared by hashes. The run itself stays as it is.
-    ``root`` is the folder that the paths of a manifest are relative to. A complete `sample` of
+    ``root`` is the folder that the paths of manifests are relative to. A complete `sample` of
     good images may join the calibration set.
 
     Raises
@@ -68,28 +68,24 @@ def learn_run(
     origin = folder.origin()
     check_learns(bundle.config)
     recorded, normal = folder.read_images(), bundle.config.normal
+    manifests = [one for one in (corrections, source, sample) if one and Path(one).is_file()]
     read = read_corrections(
         corrections,
         origin,
         normal,
         anomalous=_anomalous(recorded, normal),
-        root=root,
+        root=root if corrections in manifests or not manifests else None,
         watcher=watcher,
     )
     earlier = read_record(folder)
     sampled = None
     if sample is not None:
-        sampled = load_images(
-            sample,
-            seed=origin.seed,
-            progress=watcher.on_read,
-            reading=origin.reading,
-            follow_links=origin.follow_links,
-            groups=origin.groups,
-        )
+        sampled = origin.load_other(sample, watcher, root=root if sample in manifests else None)
         known = pixels_of(read, earlier)
         sampled = new_of_sample(sampled, recorded, known, normal=normal, watcher=watcher)
-    copies = find_copies(origin, recorded, read, source=source, sample=sampled, watcher=watcher)
+    copies = find_copies(
+        origin, recorded, read, source=source, root=root, sample=sampled, watcher=watcher
+    )
     if sampled is not None and copies.sampled:
         is_near = np.isin(sampled.pixel_hashes.astype(str), list(copies.sampled))
         watcher.note(
@@ -98,7 +94,7 @@ def learn_run(
         )
         sampled = sampled[np.flatnonzero(~is_near)]
     copies = copies.and_of(earlier.copies if earlier else {})
-    stored = _features(folder, bundle, origin, source, watcher)
+    stored = _features(folder, bundle, origin, source, root, watcher)
     learnt = learn_model(bundle, stored, read, copies=copies, sample=sampled, watcher=watcher)
     record = record_of(
         learnt,
@@ -212,7 +208,12 @@ def check_place(fresh: TrainedRun, folder: TrainedRun) -> None:
 
 
 def _features(
-    folder: TrainedRun, bundle: Bundle, origin: Origin, source: str | None, watcher: Watcher
+    folder: TrainedRun,
+    bundle: Bundle,
+    origin: Origin,
+    source: str | None,
+    root: str | None,
+    watcher: Watcher,
 ) -> StoredFeatures:
     """What the run stores of its normal images, else computed from its source once more."""
     stored = None if source is not None else StoredFeatures.load(folder)
@@ -224,7 +225,7 @@ def _features(
             " source. It does neither. Name the images with --source."
         )
     watcher.note("reading the run's images once more: the run stores no features of them")
-    own = origin.load(watcher) if source is None else origin.load_other(source, watcher)
+    own = origin.load_moved(source, watcher, root)
     recorded = folder.read_images("pixels", "part")
     there = {pixels: row for row, pixels in reversed(list(enumerate(own.pixel_hashes.tolist())))}
     parts: dict[str, ImageSet] = {}
