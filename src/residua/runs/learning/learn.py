@@ -94,7 +94,7 @@ def learn_run(
         )
         sampled = sampled[np.flatnonzero(~is_near)]
     copies = copies.and_of(earlier.copies if earlier else {})
-    stored = _features(folder, bundle, origin, source, root, watcher)
+    stored = _features(folder, bundle, origin, watcher, source=source, root=root)
     learnt = learn_model(bundle, stored, read, copies=copies, sample=sampled, watcher=watcher)
     record = record_of(
         learnt,
@@ -211,9 +211,10 @@ def _features(
     folder: TrainedRun,
     bundle: Bundle,
     origin: Origin,
+    watcher: Watcher,
+    *,
     source: str | None,
     root: str | None,
-    watcher: Watcher,
 ) -> StoredFeatures:
     """What the run stores of its normal images, else computed from its source once more."""
     stored = None if source is not None else StoredFeatures.load(folder)
