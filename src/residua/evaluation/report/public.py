@@ -66,7 +66,7 @@ def plain(value: Any) -> Any:
 
 
 class Packed(Record):
-    """An array as it stands in a page; ``width`` is a matrix' columns, 0 for one axis."""
+    """An array as it stands in a page; ``width`` counts a matrix's columns, 0 for one axis."""
 
     dtype: Literal["<f4", "<f8", "|u1"]
     data: str
