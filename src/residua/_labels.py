@@ -55,9 +55,7 @@ def group_name(value: Any) -> str | None:
 
 
 def spelled(name: Any) -> str:
-    r"""A name as it is compared with others.
-
-    Composed letters, no case, single blanks, whole numbers without the point.
+    r"""A name as it is compared: composed, no case, single blanks, whole numbers without point.
 
     >>> spelled(" Good  part"), spelled("1.0"), spelled("Cafe\u0301") == spelled("Caf\u00e9")
     ('good part', '1', True)
@@ -70,9 +68,7 @@ def spelled(name: Any) -> str:
 
 
 def same_label(name: Any) -> str:
-    """A label as it is compared where it is named.
-
-    As `spelled`, but a and A are two labels, since letters may be classes.
+    """A named label as it is compared: as `spelled`, but a and A may be two classes.
 
     >>> same_label("Good ") == same_label("good"), same_label("a") == same_label("A")
     (True, False)
@@ -92,9 +88,7 @@ def means_anomalous(name: str) -> bool:
 
 
 def what_grows(column: str | None) -> Literal["normal", "anomalous"] | None:
-    """What more of a column means by the column's name.
-
-    How normal an image is, how anomalous, or nothing that the name says.
+    """What more of a column means by its name: normal, anomalous, or nothing that it says.
 
     >>> (
     ...     what_grows("p[good]"),
@@ -116,9 +110,7 @@ def what_grows(column: str | None) -> Literal["normal", "anomalous"] | None:
 
 
 def perhaps_missing(name: str, names: Sequence[str]) -> bool:
-    """Whether a label may say that an image has none.
-
-    NA or None beside others, -1, -100 or 255 beside classes from 0.
+    """Whether a label may mean none: NA or None beside others, -1, -100, 255 beside classes.
 
     >>> (
     ...     perhaps_missing("NA", ["NA", "cat"]),
@@ -134,9 +126,7 @@ def perhaps_missing(name: str, names: Sequence[str]) -> bool:
 
 
 def normal_among(names: Sequence[str]) -> tuple[tuple[str, ...], str]:
-    """Which of the labels that occur mean normal by what they are called, and why.
-
-    None where no name says it.
+    """Which of the labels mean normal by what they are called, and why; None where none does.
 
     >>> normal_among(["crack", "OK", "good"])
     (('OK', 'good'), 'by their names')

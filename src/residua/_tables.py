@@ -151,9 +151,7 @@ def _text(value: object) -> str:
 
 
 def number(cell: str, *, comma: bool = False) -> float | None:
-    """A cell as a number, None where it is none.
-
-    Stricter than `float`, which takes ``1_000`` for a thousand.
+    """A cell as a number, or None; stricter than `float`, which takes ``1_000`` for a thousand.
 
     >>> number("-1.5e3"), number("0,25", comma=True), number("0,25"), number("1_000")
     (-1500.0, 0.25, None, None)

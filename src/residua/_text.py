@@ -106,9 +106,7 @@ def first_sentence(text: str) -> tuple[str, str]:
 
 
 def cell(text: str) -> str:
-    """`text` as a cell that no spreadsheet takes for a formula.
-
-    With an apostrophe in front where it begins like one.
+    """`text` as a cell that no spreadsheet takes for a formula, with an apostrophe if need be.
 
     >>> cell("=1+2"), cell("-0.5"), cell("-crack"), cell("a=b")
     ("'=1+2", '-0.5', "'-crack", 'a=b')

@@ -57,9 +57,7 @@ KINDS: dict[str, Kind] = {
 
 
 def parse_engine(name: str) -> Kind:
-    """The engine called `name`.
-
-    Raises InputError if there is none, with what was probably meant.
+    """The engine called `name`; raises InputError if there is none, with what was meant.
 
     >>> parse_engine("openvino-int8").precision
     'int8'

@@ -40,8 +40,7 @@ def compression_facts(
 
 
 def compression_sentence(evaluation: Evaluation) -> str | None:
-    """How much the model compresses and at which error, beside PCA of that size; None where the
-    record says nothing of it.
+    """How much the model compresses, its error and that of PCA of this size, or None.
 
     >>> told = {"compression": compression_facts((28, 28, 1), None, reason="it keeps images")}
     >>> record = Evaluation(job="detect", n_images=9, split="test", provenance=told)

@@ -172,8 +172,7 @@ def _object_if_missing(labels: Any) -> Any:
 
 
 def label_name(value: Any) -> str:
-    """A label as text: whole floats without the point, so that 1, 1.0 and "1" are one label;
-    booleans as 0 and 1.
+    """A label as text: 1, 1.0 and "1" are one label, and booleans are 0 and 1.
 
     >>> label_name(1.0), label_name(True), label_name("good")
     ('1', '1', 'good')

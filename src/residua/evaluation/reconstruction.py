@@ -190,26 +190,13 @@ def errors_of(
 def evaluate_errors(
     columns: Mapping[str, NDArray[np.float64]],
     *,
-    train_errors: NDArray[Any] | None = None,
-    baselines: Mapping[str, Any] | None = None,
-    leaks: Leaks | None = None,
-    groups: Any = None,
-    confidence: float = 0.95,
-    seed: int = 0,
     split: str = "test",
     provenance: Mapping[str, Any] | None = None,
     findings: Iterable[Finding | None] = (),
+    **options: Any,
 ) -> Evaluation:
     """The record of a reconstructor from `errors_per_image` and the pictures' own findings."""
-    facts = error_facts(
-        columns,
-        train_errors=train_errors,
-        baselines=baselines,
-        leaks=leaks,
-        groups=groups,
-        confidence=confidence,
-        seed=seed,
-    )
+    facts = error_facts(columns, **options)
     return conclude(facts, split=split, provenance=provenance, before=findings).evaluation
 
 

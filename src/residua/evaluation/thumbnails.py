@@ -27,8 +27,7 @@ class Thumbnails:
 
 
 def thumbnail_size(n_images: int, size: tuple[int, int]) -> tuple[int, int]:
-    """Height and width of the thumbnails of so many images of `size`: the more there are, the
-    smaller; never enlarged.
+    """Height and width of so many thumbnails of `size`: of more, smaller; never enlarged.
 
     >>> thumbnail_size(400, (512, 256)), thumbnail_size(10_000, (28, 28))
     ((96, 48), (28, 28))
@@ -46,8 +45,7 @@ def choose_thumbnails(
     *,
     most: int = MOST_THUMBNAILS,
 ) -> NDArray[np.int64]:
-    """Which images get one: all, or of more than `most` an even share of each kind, evenly over its
-    ranks.
+    """Which images get one: all, or of more than `most` a share of each kind, over its ranks.
 
     >>> choose_thumbnails(np.array([0.3, 0.1, 0.2, 0.9]), most=2)
     array([1, 3])

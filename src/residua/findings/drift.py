@@ -136,8 +136,7 @@ def find_drift(
 def groups_of_both(
     first: tuple[NDArray[Any], Any], second: tuple[NDArray[Any], Any]
 ) -> NDArray[np.int64] | None:
-    """The groups of two samples one after the other; one name in both is two groups. None where
-    neither is grouped.
+    """The groups of two samples in a row, none in common; None where neither is grouped.
 
     >>> groups_of_both((np.zeros(3), ["a", "a", "b"]), (np.zeros(2), None)).tolist()
     [0, 0, 1, 2, 3]

@@ -32,9 +32,7 @@ def byte_digest(data: bytes | memoryview | Image.Image | NDArray[Any]) -> bytes:
 
 
 def pixel_digest(pixels: NDArray[Any]) -> bytes:
-    """BLAKE2b-128 of one decoded image, its shape and type.
-
-    Equal for equal pictures in different files.
+    """BLAKE2b-128 of a decoded image, shape and type: equal for equal pictures in any files.
 
     >>> pixel_digest(np.zeros((2, 3, 1), np.uint8)).hex()[:8]
     '3b997598'

@@ -136,9 +136,7 @@ def share_of(look: Look, convention: Convention) -> float:
 
 
 def fits(found: tuple[int, int], size: tuple[int, int]) -> bool:
-    """Whether a mask of one size can be brought to another.
-
-    Two pixels apart, or of the same proportions.
+    """Whether a mask's size can be brought to another: two pixels apart, or proportional.
 
     >>> fits((32, 33), (32, 32)), fits((16, 16), (32, 32)), fits((32, 64), (64, 32))
     (True, True, False)

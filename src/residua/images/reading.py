@@ -177,9 +177,7 @@ def common_type(dtypes: Iterable[np.dtype[Any]], reading: Reading) -> np.dtype[A
 
 
 def recognised_bits(highest: int, n_images: int) -> int:
-    """The bits that whole numbers up to `highest` were taken with.
-
-    8, 10, 12 or 14 where they fill more than half of it, else 16.
+    """The bits of numbers up to `highest`: 8, 10, 12 or 14 if they fill over half, else 16.
 
     >>> [recognised_bits(highest, 20) for highest in (255, 1023, 1500, 4095, 16383, 40000)]
     [8, 10, 16, 12, 14, 16]
@@ -228,9 +226,7 @@ def on_ground(pixels: NDArray[Any], opacity: NDArray[Any], ground: Ground) -> ND
 
 
 def ink_of(pixels: NDArray[Any], opacity: NDArray[Any]) -> dict[Ground, float] | None:
-    """How far what an image (h, w, c) draws stands off each ground, on average over what is drawn.
-
-    None where nothing is.
+    """How far what an image (h, w, c) draws stands off each ground; None where nothing is.
 
     >>> ink_of(np.zeros((1, 2, 1), np.uint8), np.array([[1.0, 0.0]]))
     {'black': 0.0, 'white': 1.0, 'grey': 0.5}

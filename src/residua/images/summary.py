@@ -106,9 +106,7 @@ def brightness(image: NDArray[Any]) -> float:
 
 
 def looks_of(images: ImageSet) -> dict[str, Any]:
-    """``n``, and [smallest, largest] of ``height``, ``width`` and ``brightness``.
-
-    Only ``n`` for no images.
+    """``n``, and [smallest, largest] height, width and brightness; of no images ``n`` alone.
 
     >>> from residua.images import ImageSet
     >>> looks_of(ImageSet.from_arrays(np.array([np.zeros((8, 9)), np.full((8, 9), 255)], np.uint8)))

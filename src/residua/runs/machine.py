@@ -10,8 +10,7 @@ import torch
 
 
 def describe_machine() -> dict[str, Any]:
-    """Processor, cores this process may use, memory, torch, its threads, and how busy the machine
-    is (load of one minute).
+    """Processor, cores this process may use, memory, torch, its threads, and the load.
 
     >>> sorted(describe_machine())
     ['cores', 'cpu', 'gpu', 'load', 'memory_gb', 'platform', 'python', 'threads', 'torch']

@@ -200,8 +200,7 @@ def refuse_history(source: Any, name: str, problems: Problems) -> bool:
 
 
 def is_history(names: Iterable[str]) -> bool:
-    """Whether columns of these names are losses of epochs. A column called ``loss`` alone may hold
-    one loss per image.
+    """Whether columns of these names are losses of epochs; ``loss`` alone may be of images.
 
     >>> is_history(["epoch", "loss", "val_loss"]), is_history(["id", "loss"])
     (True, False)

@@ -12,8 +12,7 @@ _MOST_LETTERS = 22
 
 
 def contact_sheet(figure: Figure) -> Image.Image:
-    """Draw every group of `figure` as a row: its caption, its pictures, and their captions below
-    them.
+    """Draw every group of `figure` as a row: its caption, and its pictures with theirs below.
 
     >>> from residua.findings.figures import Picture
     >>> pair = [Picture.of(np.zeros((8, 8)), "a"), Picture.of(np.ones((8, 8)), "b")]

@@ -105,8 +105,7 @@ def _small(image: NDArray[np.generic]) -> NDArray[np.float32]:
 
 
 def look_of(image: NDArray[np.generic]) -> tuple[float, float, float]:
-    """Brightness, contrast and sharpness of an image (h, w, c), uint8 or float in [0, 1]; see
-    `image_statistics`.
+    """Brightness, contrast and sharpness of an image (h, w, c); see `image_statistics`.
 
     >>> [round(one, 3) for one in look_of(np.full((8, 8, 1), 51, np.uint8))]
     [0.2, 0.0, 0.0]

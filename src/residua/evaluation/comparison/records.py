@@ -83,8 +83,7 @@ def pair_sentence(
     *,
     higher_is_better: bool,
 ) -> str:
-    """One pair: ``joint beats plain by 0.4 points of accuracy [0.1, 0.7]``, or that no difference
-    can be shown.
+    """One pair: ``joint beats plain by 0.4 points of accuracy [0.1, 0.7]``, or no difference.
 
     >>> difference = Estimate(value=-0.004, low=-0.007, high=-0.001)
     >>> pair_sentence("accuracy", ("plain", "joint"), difference, "joint", higher_is_better=True)

@@ -60,8 +60,7 @@ def opening(evaluation: Evaluation) -> str:
 
 
 def first_sentences(evaluation: Evaluation) -> list[str]:
-    """The decision, and the ranking where there is any; of a model without labels the decision
-    alone.
+    """The decision, and the ranking where there is any; without labels the decision alone.
 
     >>> first_sentences(Evaluation(job="detect", n_images=0, split="test"))
     ['No metric of this job could be measured on these images; the findings say why.']
@@ -81,8 +80,7 @@ WORDS: dict[str, tuple[str, str]] = {
 
 
 def next_step(evaluation: Evaluation) -> tuple[str, Finding] | None:
-    """What to do first: the advice of the most serious finding, with that finding. Notes count only
-    where the model is not usable.
+    """What to do first, by the most serious finding; notes count only if it is not usable.
 
     >>> told = Finding(
     ...     code="drift", severity="error", meaning="New images differ.", what_to_do="Look at them."

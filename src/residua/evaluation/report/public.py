@@ -22,8 +22,7 @@ _BYTES = {"<f4": 4, "<f8": 8, "|u1": 1}
 
 
 def to_json(evaluation: Evaluation) -> dict[str, Any]:
-    """The public object: plain dicts, lists, strings and finite numbers; what is infinite or
-    undefined is None.
+    """The public object: dicts, lists, strings and finite numbers; what is undefined is None.
 
     >>> from residua.records import Estimate
     >>> record = Evaluation(

@@ -80,8 +80,7 @@ def meaning(name: str, evaluation: Evaluation) -> str:
 
 
 def number(value: float | None, kind: Kind = "plain") -> str:
-    """A number as a reader wants it: shares with three decimals, errors with three digits that mean
-    something.
+    """A number for a reader: shares with three decimals, errors with three digits that count.
 
     >>> (
     ...     number(0.9123, "share"),
@@ -304,8 +303,7 @@ def worth_words(evaluation: Evaluation) -> str | None:
 
 
 def caveats(evaluation: Evaluation) -> list[tuple[str, str]]:
-    """Why intervals of metrics may not hold, or why there are none, each reason once with the
-    metrics that it is about.
+    """Why intervals may not hold or are not there, each reason once with its metrics.
 
     >>> few = Estimate(value=0.9, caveat="From 7 groups only.")
     >>> record = Evaluation(

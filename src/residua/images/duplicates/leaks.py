@@ -104,9 +104,7 @@ def leaks_of(
 
 
 def exact_leaks(seen_hashes: NDArray[Any], hashes: NDArray[Any], paths: NDArray[Any]) -> Leaks:
-    """The leaks that hashes alone show.
-
-    Images with exactly the pixels of a seen one, whose name is not known any more.
+    """Leaks by hashes alone: images with the pixels of a seen one, whose name is not known.
 
     >>> exact_leaks(
     ...     np.array(["a1", "b2"], object),

@@ -124,9 +124,7 @@ class ScoringTask:
         return ("score", *_ERRORS, *self._probabilities)
 
     def with_own(self, names: Iterable[str]) -> ScoringTask:
-        """The task with the source's own columns.
-
-        One that is named as a column of residua's is told apart.
+        """The task with the source's own columns; those named as residua's are told apart.
 
         >>> ScoringTask(1, None, Options()).with_own(["camera", "Score"]).own
         (('camera', 'camera'), ('Score', 'Score (source)'))

@@ -30,8 +30,7 @@ class Picked:
 
 
 def several(output: Any) -> list[NDArray[Any]]:
-    """All arrays of an output, in order: an array, a list or tuple of them, or a mapping; nested as
-    well.
+    """All arrays of an output, in order: an array, or nested lists, tuples and mappings.
 
     >>> [
     ...     one.shape
@@ -95,8 +94,7 @@ def pick(
 
 
 def are_probabilities(rows: NDArray[Any]) -> bool:
-    """Whether the rows of a matrix are probabilities of two or more classes: none below 0, each
-    row's sum 1.
+    """Whether rows are probabilities of two or more classes: none below 0, each sum 1.
 
     >>> (
     ...     are_probabilities(np.array([[0.2, 0.8]])),

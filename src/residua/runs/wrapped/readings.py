@@ -32,8 +32,7 @@ _USUAL = (
 
 
 def explained(rebuilt: Floats, expected: Floats) -> float:
-    """The share of what varies in `expected`, about its mean per channel, that `rebuilt` explains;
-    1 is all, negative is worse.
+    """The share of the variation in `expected`, per channel, that `rebuilt` explains: 1 is all.
 
     >>> x = np.linspace(0, 1, 8, dtype=np.float32).reshape(1, 2, 4, 1)
     >>> explained(x, x), round(explained(x / 2 + 0.5, x), 2)

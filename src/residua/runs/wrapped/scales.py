@@ -77,8 +77,7 @@ SCALES: dict[str, Scale] = {
 
 
 def read_scale(told: Any, *, option: str, channels: int | None, problems: Problems) -> Scale | None:
-    """The scale that was told by its name, or by mean and deviation: a mapping or a pair. None with
-    a problem noted.
+    """The scale by its name, or by mean and deviation; None with a problem noted.
 
     >>> read_scale("0-255", option="inputs", channels=1, problems=Problems("wrap")).name
     'bytes'

@@ -45,8 +45,7 @@ class Step:
 def narrowest(
     steps: Sequence[Step], start: Hashable, end: Hashable, sizes: dict[Hashable, int]
 ) -> int | None:
-    """The fewest numbers that are alive at once on the way from `start` to `end`; None where no way
-    leads there.
+    """The fewest numbers alive at once from `start` to `end`; None where no way leads there.
 
     >>> steps = [Step("encode", ("x",), ("z",)), Step("decode", ("z",), ("y",))]
     >>> narrowest(steps, "x", "y", {"x": 64, "z": 8, "y": 64})

@@ -152,8 +152,7 @@ def read_targets(labels: Any, n_images: int, *, multilabel: bool | None = None) 
 def index_targets(
     labels: Any, classes: Sequence[Class], *, where: str, n_images: int | None = None
 ) -> NDArray[np.int64]:
-    """Places of `labels` in `classes`, -1 without a label; `LabelError` where one is of none of the
-    classes.
+    """Places of `labels` in `classes`, -1 without a label; `LabelError` where one is not there.
 
     >>> index_targets(["b", None, "a"], ("a", "b"), where="score").tolist()
     [1, -1, 0]

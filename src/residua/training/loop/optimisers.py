@@ -85,9 +85,7 @@ def is_inner(parameter: Tensor) -> bool:
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
-    """The matrix with all its singular values brought to about one.
-
-    By five rounds of a quintic Newton-Schulz iteration.
+    """The matrix with singular values near one, by five rounds of Newton-Schulz' quintic.
 
     >>> made = orthogonal(torch.tensor([[3.0, 0.0, 0.0], [0.0, 0.2, 0.0]]))
     >>> bool(((torch.linalg.svdvals(made) > 0.6) & (torch.linalg.svdvals(made) < 1.3)).all())

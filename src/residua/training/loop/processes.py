@@ -61,9 +61,7 @@ def _started_together() -> bool:
 
 
 def share_of(rows: Tensor, rank: int, world: int) -> Tensor:
-    """The rows of a global batch that one process takes.
-
-    Of a batch smaller than their number each takes all.
+    """The rows of a global batch that a process takes; of too small a batch each takes all.
 
     >>> [share_of(torch.arange(5), rank, 2).tolist() for rank in (0, 1)]
     [[0, 2, 4], [1, 3]]

@@ -136,9 +136,7 @@ def some_vectors(maps: Tensor, generator: Generator, n_places: int = _PLACES) ->
 
 
 def far_apart_rows(vectors: Tensor, n: int) -> Tensor:
-    """Rows of `n` of `vectors`, each the farthest from those before it.
-
-    Some several times if there are fewer.
+    """`n` rows of `vectors`, each farthest from those before; some twice if there are fewer.
 
     >>> far_apart_rows(torch.tensor([[0.0], [1.0], [5.0], [4.0]]), 3)
     tensor([0, 2, 1])

@@ -109,9 +109,7 @@ def taken(images: Images, rows: NDArray[np.int64]) -> Images:
 
 
 def at_once(images: Any, n: int) -> int:
-    """`n` images, or as many as have four million pixels together.
-
-    What a network makes of them is many times as large.
+    """`n` images, or as many as have four million pixels: networks make much more of them.
 
     >>> at_once(torch.zeros(3, 1, 28, 28), 256), at_once(torch.zeros(3, 1, 1024, 1024), 256)
     (256, 4)

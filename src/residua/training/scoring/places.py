@@ -83,9 +83,7 @@ def smooth_places(maps: Tensor) -> Tensor:
 
 
 def highest(maps: Tensor, share: float) -> Tensor:
-    """Mean of the highest `share` of the places of each map, at least one.
-
-    (batch, height, width) to (batch,).
+    """Mean of the highest `share` of each map's places, (batch, height, width) to (batch,).
 
     >>> highest(torch.tensor([[[1.0, 2.0], [3.0, 8.0]]]), 0.5)
     tensor([5.5000])
@@ -114,9 +112,7 @@ def centre_and_spread(values: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def tamed(values: Tensor) -> Tensor:
-    """The inverse hyperbolic sine.
-
-    As it is near 0, the logarithm far out, so that one part alone far out decides nothing.
+    """The inverse hyperbolic sine: a logarithm far out, so that no part decides alone.
 
     >>> tamed(torch.tensor([-0.1, 0.0, 10.0, 1000.0]))
     tensor([-0.0998,  0.0000,  2.9982,  7.6009])

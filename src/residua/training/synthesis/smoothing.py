@@ -27,9 +27,7 @@ class StandardisedImages(NamedTuple):
 
 
 def standardise(images: Tensor) -> StandardisedImages:
-    """Images (n, channels, height, width) in units of their own mean and spread.
-
-    Exposure and contrast fall out.
+    """Images (n, c, h, w) in units of their own mean and spread, without exposure, contrast.
 
     >>> import torch
     >>> dim = torch.rand(1, 1, 8, 8, generator=torch.Generator().manual_seed(0)) / 4
