@@ -230,8 +230,8 @@ def fit(
             min=0,
             max=0.5,
             help=(
-                "Not for classify: drop this share of train, the images that score worst after a"
-                " short training. Then train again."
+                "Not for classify: drop this share of train, the images most unlike the others."
+                " Then train again."
             ),
         ),
     ] = None,

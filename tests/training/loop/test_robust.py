@@ -23,6 +23,7 @@ from residua.training.fitting.options import make_options
 from residua.training.fitting.session import FitSession
 from residua.training.loop.settings import TrainingSettings
 from residua.training.loop.train import TrainingPlan
+from residua.training.networks import ImageShape
 from residua.training.recipes import make_recipe
 from residua.training.scoring.scorer import ScorerOutput
 from training_wing import blobs
@@ -139,6 +140,18 @@ def test_a_memory_drops_what_a_memory_of_the_others_finds_anomalous(contaminated
         len(dropped),
         len(learnt) - len(dropped),
     )
+
+
+def test_light_is_decided_by_all_images_not_by_those_that_are_left():
+    recipe = make_recipe("memory", backbone="filters", size=50)
+    dark = torch.from_numpy(blobs(12, (32, 32))).permute(0, 3, 1, 2) / 1020
+    decided = []
+    for first in (torch.cat([dark, dark + 0.7]), dark):
+        scorer = recipe.build_scorer(recipe.build_network(ImageShape(32, 32, 1)))
+        for images in (first, dark):
+            scorer.fit(images, images)
+            decided.append(scorer.decided.split(",")[0])
+    assert decided == ["light: evened out"] * 2 + ["light: left as it is"] * 2
 
 
 @pytest.mark.parametrize("of_a_group", [True, False])

@@ -97,8 +97,8 @@ class ImageEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     epochs, minutes : optional
         How long to train: one or the other; None chooses by the size of the set.
     trim : float
-        Share of the training images, at most a half, that is dropped as the worst after a short
-        first training.
+        Share of the training images, at most a half, that is dropped as the worst: after a short
+        first training, or by what a memory of the others makes of each third.
     batch_size, learning_rate, patience, precision, threads, device
         See `residua.training.loop.settings.TrainingSettings`.
     augment : tuple of names and callables, or one of them

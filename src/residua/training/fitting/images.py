@@ -165,23 +165,23 @@ def _compute(work: FitWork, recipe: ClosedFormRecipe, trim: float) -> TrainedMod
     images = work.prepared(work.fitted_on[rows])
     work.tell_of_file()
     held_out = work.prepared(work.validation, keep_float=True) if recipe.holds_out else None
-    graph = _computed(work, images, held_out)
+    graph = work.graph(work.fresh_network().eval())
+    _fit(work, graph, images, held_out)
     kept, validation, n_trimmed = np.arange(n_images), work.validation, 0
     if trim:
-        fitted_on = work.fitted_on[rows]
-        if recipe.keeps_images:
-            best = least(_scores_by_others(work, images, fitted_on), trim)
-        else:
-            best = keep_best(graph.scorer, images, trim)
-        dropped, kept = np.delete(fitted_on.paths, best), np.delete(kept, np.delete(rows, best))
+        fitted_on, n_judged, dropped = work.fitted_on[rows], len(rows), np.zeros(0, object)
         if held_out is not None:
             left = keep_best(graph.scorer, held_out, trim)
-            dropped = np.concatenate([dropped, np.delete(validation.paths, left)])
+            n_judged, dropped = n_judged + len(held_out), np.delete(validation.paths, left)
             held_out, validation = taken(held_out, left), validation[left]
-        n_trimmed = len(dropped)
-        n_judged = len(rows) + (0 if held_out is None else len(work.validation))
+        if recipe.keeps_images:
+            best = least(_scores_by_others(work, graph, images, fitted_on), trim)
+        else:
+            best = keep_best(graph.scorer, images, trim)
+        dropped = np.concatenate([np.delete(fitted_on.paths, best), dropped])
+        kept, n_trimmed = np.delete(kept, np.delete(rows, best)), len(dropped)
         work.notes.add(say_dropped(dropped, n_judged))
-        graph = _computed(work, taken(images, best), held_out)
+        _fit(work, graph, taken(images, best), held_out)
     work.tell_of_network(graph.scorer.network)
     trained = TrainingResult(
         history={name: np.zeros(0) for name in HISTORY},
@@ -195,8 +195,11 @@ def _compute(work: FitWork, recipe: ClosedFormRecipe, trim: float) -> TrainedMod
     return TrainedModel(graph, trained, work.fitted_on[kept], validation, facts)
 
 
-def _scores_by_others(work: FitWork, images: Images, kept: ImageSet) -> NDArray[Any]:
-    """How anomalous each third of the prepared `images` is to a model of the others, (n_images,).
+def _scores_by_others(
+    work: FitWork, graph: InferenceGraph, images: Images, kept: ImageSet
+) -> NDArray[Any]:
+    """How anomalous each third of the prepared `images` is to what `graph` learns of the others,
+    (n_images,).
 
     Whole groups of `kept`, the same images, are in one third.
     """
@@ -208,17 +211,15 @@ def _scores_by_others(work: FitWork, images: Images, kept: ImageSet) -> NDArray[
     for third in range(min(_PARTS, len(order))):
         is_judged = order[codes] % _PARTS == third
         judged = taken(images, np.flatnonzero(is_judged))
-        graph = _computed(work, taken(images, np.flatnonzero(~is_judged)), judged)
+        _fit(work, graph, taken(images, np.flatnonzero(~is_judged)), judged)
         scores[is_judged] = _scores_of(graph.scorer, judged)
     return scores
 
 
-def _computed(work: FitWork, images: Images, held_out: Images | None) -> InferenceGraph:
-    graph = work.graph(work.fresh_network().eval())
+def _fit(work: FitWork, graph: InferenceGraph, images: Images, held_out: Images | None) -> None:
     seen = all_to_unit(images)
     with work.threads(), torch.inference_mode():
         graph.fit_score(seen, seen if held_out is None else all_to_unit(held_out))
-    return graph
 
 
 def _tell_unused(settings: TrainingSettings, recipe: Recipe, notes: Notes) -> None:

@@ -65,6 +65,7 @@ class RecipeOptions(SharedOptions):
 
     ``trim`` is the share of the training images that is dropped as the worst after a first training
     of a quarter of the length, before one from the start: for sets that may hold a few anomalies.
+    A recipe that keeps its images judges each third of them by the others instead.
     """
 
     normal: tuple[str, ...] | None = None

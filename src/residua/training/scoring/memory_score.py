@@ -70,7 +70,7 @@ class MemoryScorer(Scorer):
         pictures: bool = True,
     ) -> None:
         super().__init__()
-        self.network, self.tops, self.even = network, tops, even
+        self.network, self.tops, self.even, self.has_decided = network, tops, even, False
         self.keeps_pictures = pictures
         self.nearest = Nearest(network.n_features, size)
         self.places = Places(1)
@@ -119,9 +119,12 @@ class MemoryScorer(Scorer):
         )
 
     def fit(self, train: Images, held_out: Images) -> None:
-        """The memory from training images, what is usual from held-out ones."""
-        if self.even is None:
-            self.is_even = torch.tensor(exposure_varies(train))
+        """The memory from training images, what is usual from held-out ones.
+
+        Light is decided by those of the first time: a part of them varies less.
+        """
+        if self.even is None and not self.has_decided:
+            self.is_even, self.has_decided = torch.tensor(exposure_varies(train)), True
         generator = torch.Generator().manual_seed(0)
         per_image = max(1, _MOST_VECTORS // len(train))
         vectors, cells = [], []
