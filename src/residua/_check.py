@@ -169,10 +169,16 @@ def _unit_range(array: NDArray[Any], name: str, problems: Problems) -> NDArray[n
             np.zeros((0, *array.shape[1:]), np.float32),
             f"float {name} must lie in [0, 1]",
             f"values in [{low:.9g}, {high:.9g}]",
-            "Divide by 255" if 16 < high <= 255 and low >= 0 else "Clip or rescale them",
+            _mend_scale(low, high, name),
             RangeError,
         )
     return array.astype(np.float32, copy=False)
+
+
+def _mend_scale(low: float, high: float, name: str) -> str:
+    if -1 <= low < -0.5 and high <= 1:
+        return f"Pass ({name} + 1) / 2 if their scale is -1 to 1, else clip or rescale them"
+    return "Divide by 255" if 16 < high <= 255 and low >= 0 else "Clip or rescale them"
 
 
 def _n_masked(array: Any) -> int:

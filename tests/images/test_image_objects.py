@@ -321,12 +321,30 @@ def test_bytes_of_0_and_1_alone_are_refused_and_bits_are_not(pixels):
     bits = pixels > 100
     for given in (bits.astype(np.uint8), list(bits.astype(np.uint8))):
         for read in (load_images, as_image_set):
-            with pytest.raises(RangeError, match=r"Got 0 and 1 alone.*astype\(bool\)"):
+            with pytest.raises(RangeError, match=r"Got 0 and 1 alone.*astype\(bool\).*\.bool"):
                 read(given)
-    with pytest.warns(UserWarning, match=r"read as black. If it is binary, pass images.astype"):
+    with pytest.warns(UserWarning, match=r"read as black. If it is binary, pass images.ast"):
         as_image_set(bits[:1].astype(np.uint8))
     assert load_images(bits).array().max() == 255
     assert len(load_images(np.zeros_like(pixels))) == N  # black is black
+
+
+def test_a_mistake_with_an_object_names_the_mend_of_objects(pixels):
+    with pytest.raises(RangeError, match=r"Pass \(images \+ 1\) / 2 if their scale is -1 to 1"):
+        load_images(pixels / np.float32(127.5) - 1)
+    with pytest.raises(SourceError, match=r"no such file\)\. Pass images; paths are relative to"):
+        load_images(["nowhere.png"])
+    with pytest.raises(ShapeError) as refused:
+        load_images(pixels, labels=[1])
+    assert str(refused.value).count("must have one entry per image") == 1
+
+
+@pytest.mark.parametrize("as_column", [np.array, list, lambda flags: [*flags[:-1], None]])
+def test_labels_that_are_booleans_are_named_by_booleans(pixels, as_column):
+    flags = [one != "good" for one in LABELS]
+    images = load_images(pixels, labels=as_column(flags), normal=False)
+    assert images.is_anomalous[images.labelled].sum() == sum(flags[: images.labelled.sum()])
+    assert images.with_normal(np.False_).normal == ("0",)
 
 
 def test_labels_beside_those_of_an_object_may_rename_and_not_contradict_them(pixels):

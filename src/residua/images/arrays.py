@@ -224,4 +224,6 @@ def _plain(value: Any) -> Any:
         return None if math.isnan(value) else int(value) if value.is_integer() else value
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
+    if isinstance(value, bool):
+        return int(value)
     return value if value is None or isinstance(value, (str, int)) else str(value)

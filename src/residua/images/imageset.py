@@ -309,7 +309,7 @@ class ImageSet(Shown):
 
     def with_normal(self, labels: Labels) -> ImageSet:
         """The same images with the normal labels named; `LabelError` if one is not there."""
-        named = as_texts(labels)
+        named = as_texts(labels, self._table.labels)
         normal = known_labels(named, self._table.labels, where="with_normal")
         earlier = (one for one in self._table.assumptions if not is_inferred_normal(one))
         assumed = (*earlier, *spelled_otherwise(named, normal))

@@ -43,6 +43,8 @@ from residua.images.sources import list_source
 from residua.images.splits import drawn_parts, groups_in_two_splits, make_splits
 from residua.images.table import Table, check_columns
 
+_AS_BITS = "pass images.astype(bool), or images.bool() of a tensor"
+_MEND_OBJECT = "Pass images; paths are relative to root=, or to the folder in which Python runs"
 _COLUMNS = {"labels": "labels", "paths": "names", "splits": "splits", "masks": "masks"}
 
 _log = logger("images")
@@ -175,13 +177,14 @@ def load_images(
         )
     own: Any = None
     told = {"labels": labels, "masks": masks, "paths": paths, "splits": splits}
-    if isinstance(source, (str, os.PathLike)):
+    is_path = isinstance(source, (str, os.PathLike))
+    if is_path:
         if any(column is not None for column in told.values()):
             raise InputError(
                 "load_images: labels=, masks=, paths= and splits= are for objects. Got a path."
                 " Write them into a manifest, whose columns are path,label,mask,split,group."
             )
-        listing, name = list_source(source, options), str(source)  # type: ignore[arg-type]
+        listing, name = list_source(source, options), str(source)
     else:
         found = list_object(source, options)
         listing = _with_told(found, told)
@@ -199,7 +202,9 @@ def load_images(
         loaded = replace(loaded, listing=replace(loaded.listing, notes=told_notes))
     if not len(loaded.listing.names):
         refused = loaded.listing.quarantined
-        raise SourceError(nothing_readable(name, refused, len(refused)))
+        raise SourceError(
+            nothing_readable(name, refused, len(refused), mend="" if is_path else _MEND_OBJECT)
+        )
     _check_masks(loaded)
     loaded = _named_one_by_one(loaded, "products", None if isinstance(product, str) else product)
     if by == "array":
@@ -207,7 +212,7 @@ def load_images(
     elif by == "twins":
         loaded = _grouped_by_twins(loaded, name)
     images = _assemble(name, loaded, grouped.grouping, normal, seed)
-    if not isinstance(source, (str, os.PathLike)):  # of files `check` has a finding
+    if not is_path:  # of files `check` has a finding
         _refuse_bits(images)
     _log.info("%s", without_secrets(repr(images)))
     if images.quarantined:
@@ -268,15 +273,15 @@ def _refuse_bits(images: ImageSet) -> None:
     if len(images) == 1:
         warnings.warn(
             "images: the image holds 0 and 1 alone, and bytes are brightness from 0 to 255, so it"
-            " is read as black. If it is binary, pass images.astype(bool).",
+            f" is read as black. If it is binary, {_AS_BITS}.",
             UserWarning,
             stacklevel=3,
         )
         return
     raise RangeError(
-        "images: bytes must be brightness from 0 to 255. Got 0 and 1 alone. Pass"
-        " images.astype(bool), or multiply them by 255; floats that were cut to whole numbers"
-        " have to be scaled first."
+        f"images: bytes must be brightness from 0 to 255. Got 0 and 1 alone. If they are binary,"
+        f" {_AS_BITS}, or multiply them by 255; floats that were cut to whole numbers have to be"
+        " scaled first."
     )
 
 
@@ -286,7 +291,8 @@ def _with_told(listing: Listing, told: Mapping[str, Any]) -> Listing:
     columns = dict(told)
     if isinstance(columns["splits"], str):
         columns["splits"] = [columns["splits"]] * n
-    check_columns(problems, n, {**columns, "splits": columns["splits"] or ["train"] * n})
+    splits = columns["splits"] or ["train"] * n
+    check_columns(problems, n, {**columns, "labels": None, "splits": splits})
     if columns["labels"] is not None:
         columns["labels"] = as_labels(columns["labels"], n, name="labels", problems=problems)
     problems.raise_any()
@@ -394,15 +400,17 @@ def _assemble(
     return ImageSet(table, np.arange(len(listing.names)), named)
 
 
-def nothing_readable(source: str, quarantined: Sequence[Quarantined], n: int) -> str:
+def nothing_readable(
+    source: str, quarantined: Sequence[Quarantined], n: int, *, mend: str = ""
+) -> str:
     """The refusal of a source whose `n` files cannot be read; `quarantined` holds the first."""
     got = "none"
     if quarantined:
         first = quarantined[0]
         got = f"{count(n, 'file')} that cannot be read ({first.path}: {first.reason})"
     return (
-        f"{source}: a source must hold at least one image that decodes. Got {got}. Name a folder or"
-        " file with images."
+        f"{source}: a source must hold at least one image that decodes. Got {got}."
+        f" {mend or 'Name a folder or file with images'}."
     )
 
 

@@ -17,9 +17,15 @@ Labels = str | int | Sequence[str | int]
 _ABOUT, _TO_TELL = "normal label", "--normal"
 
 
-def as_texts(labels: Labels) -> tuple[str, ...]:
-    """One label or several as texts, each once."""
-    several = [labels] if isinstance(labels, (str, int, np.integer)) else list(labels)
+def as_texts(labels: Labels, known: NDArray[Any] | None) -> tuple[str, ...]:
+    """One label or several as texts, each once.
+
+    Booleans are 0 and 1, as sets keep them, unless the `known` labels are so as texts.
+    """
+    several = [labels] if isinstance(labels, (str, int, np.generic)) else list(labels)
+    flags = [one for one in several if isinstance(one, (bool, np.bool_))]
+    if flags and not {"True", "False"} & set(known_texts(known)):
+        several = [int(one) if isinstance(one, (bool, np.bool_)) else one for one in several]
     return tuple(dict.fromkeys(str(label) for label in several))
 
 
@@ -84,7 +90,7 @@ def named_normal(
     normal: Labels, labels: NDArray[Any] | None, assumed: list[Assumption]
 ) -> tuple[str, ...]:
     """The labels that the user names as normal, with what `assumed` gains by their spelling."""
-    named = as_texts(normal)
+    named = as_texts(normal, labels)
     found = known_labels(named, labels, where="load_images")
     assumed.extend(spelled_otherwise(named, found))
     return found

@@ -153,6 +153,16 @@ def test_what_cannot_be_drawn_is_said_with_what_can(records):
         records["comparison"].plot(metric="auc")
 
 
+def test_a_record_of_several_labels_is_drawn_by_its_metrics_or_a_label_at_a_time():
+    labels = np.array([[0, 1], [1, 0], [1, 1], [0, 0]] * 5)
+    record = residua.evaluate_classification(labels, labels * 0.8 + 0.1)
+    assert record.plot().get_xlabel().startswith("Share")
+    for refused in (lambda: record.plot("roc"), lambda: record.to_frame("images"), record.show):
+        with pytest.raises(InputError, match=r"several labels keeps none.*at a time"):
+            refused()
+    assert residua.evaluate_classification(labels[:, 0], labels[:, 0] * 0.8 + 0.1).plot("roc")
+
+
 def test_import_and_judging_load_neither_matplotlib_nor_pandas_nor_torch():
     script = (
         "import sys, residua\n"

@@ -174,7 +174,10 @@ def test_a_detector_is_evaluated_by_labels_of_scikit_learn(labelled):
     ("y", "got"),
     [
         (lambda y: y + 1, "Got 1, 2"),
-        (np.ones_like, "1 alone, which is anomalous beside 0, and normal beside -1"),
+        (
+            np.ones_like,
+            "1 alone, which is anomalous beside 0, and normal beside -1.*names, as good and",
+        ),
         (lambda y: np.array(["left", "right"])[y], "Got left, right"),
     ],
 )

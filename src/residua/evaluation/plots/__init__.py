@@ -17,6 +17,7 @@ from residua.evaluation.plots import (
     scores,
 )
 from residua.evaluation.plots.plot import Plot, pyplot
+from residua.evaluation.report.page import mend_bare
 from residua.records import Evaluation
 
 __all__ = ["PLOTS", "Plot", "draw"]
@@ -55,11 +56,7 @@ def draw(record: Any, kind: str | None, ax: Any, options: dict[str, Any]) -> Any
         asked = [one for one in fitting if one.name == kind]
         needs = asked[0].needs if asked else "metrics"
         listed = ", ".join(one.name for one in can) or "nothing"
-        mend = (
-            'Add the arrays of its run: record.with_evidence(Evidence.load("RUN/evidence.npz"))'
-            if is_bare
-            else "Choose one of those"
-        )
+        mend = mend_bare(record) if is_bare else "Choose one of those"
         raise InputError(
             f"plot: {kind or 'a plot'} must have {needs}. Got a record without them, which can be"
             f" drawn as: {listed}. {mend}."

@@ -111,11 +111,19 @@ def with_arrays(record: Evaluation, where: str) -> Job:
     """A record with the arrays behind it; raises InputError if there are none."""
     if record.evidence is None:
         raise InputError(
-            f"{where}: arrays must lie behind the record. Got a record that was read from a file,"
-            ' or of several labels. Add them: record.with_evidence(Evidence.load("RUN/'
-            'evidence.npz")).'
+            f"{where}: arrays must lie behind the record. Got one without. {mend_bare(record)}."
         )
     return record, record.evidence
+
+
+def mend_bare(record: Evaluation) -> str:
+    """What to do about a record without arrays."""
+    if "element_wise_accuracy" in record.metrics:
+        return (
+            "A record of several labels keeps none: use its metrics, or evaluate one label at a"
+            " time by evaluate_classification(labels[:, k], predictions[:, k])"
+        )
+    return 'Add the arrays of its run: record.with_evidence(Evidence.load("RUN/evidence.npz"))'
 
 
 def page(

@@ -62,10 +62,11 @@ def read_anomalies(
     seen = frozenset(value for value in values if value is not None)
     meaning = _meaning(seen) or _meaning(seen | frozenset(others))
     if meaning is None:
-        got = few(sorted(map(str, seen)))
+        got, mend = few(sorted(map(str, seen))), _MEND
         if seen == {1}:
             got = "1 alone, which is anomalous beside 0, and normal beside -1"
-        raise LabelError(f"{where}: labels must say what is anomalous. Got {got}. {_MEND}.")
+            mend = f"{_MEND}. A fold of one kind is read if labels are names, as good and defect"
+        raise LabelError(f"{where}: labels must say what is anomalous. Got {got}. {mend}.")
     anomalous, words = meaning
     if None in values:
         words += f", {values.count(None):,} without a label too"
