@@ -21,6 +21,7 @@ from residua.metrics import PixelTally
 from residua.runs.engines import export_run, open_trained
 from residua.runs.evaluate import evaluate_run
 from residua.runs.fit import fit_run
+from residua.runs.learning.features import StoredFeatures
 from residua.runs.learning.learn import learn_run
 from residua.runs.progress import Watcher
 from residua.runs.trained_run import TrainedRun
@@ -181,6 +182,22 @@ def test_tiles_learn_and_a_false_alarm_in_one_hides_no_defect_in_another(run, so
     np.testing.assert_allclose(exported.score, after.score([alarm, both]).score, atol=1e-4)
     again = learn_run(learnt.path, str(tmp_path / "said"), tmp_path / "run3")
     assert again.threshold_after == pytest.approx(record.threshold_after)
+
+
+def test_the_tile_under_the_mask_of_a_defect_teaches(run, source, tmp_path):
+    images = residua.load_images(source).test
+    row = int(np.flatnonzero(images.is_anomalous)[0])
+    Image.fromarray(images[row][..., 0]).save(tmp_path / "a.png")
+    taught = []
+    for corner in (np.s_[:4, 12:16], np.s_[-4:, -4:]):
+        mask = np.zeros(images[row].shape[:2], np.uint8)
+        mask[corner] = 255
+        Image.fromarray(mask).save(tmp_path / "mask.png")
+        (tmp_path / "said.csv").write_text("path,label,mask\na.png,defect,mask.png\n")
+        learn_run(run.path, str(tmp_path / "said.csv"), tmp_path / f"run{len(taught)}")
+        stored = StoredFeatures.load(TrainedRun(tmp_path / f"run{len(taught)}"))
+        taught.append(stored.of("defect").teaches.tolist())
+    assert taught == [[[True, False, False, False]], [[False, False, False, True]]]
 
 
 def test_images_of_another_size_are_told_and_the_region_scales_with_them(run, source, tmp_path):

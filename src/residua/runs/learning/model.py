@@ -93,7 +93,7 @@ def learn_model(
     named = [one.kind or "" for one in corrections.said]
     kinds = np.array([spellings.get(spelled(kind), kind) for kind in named], object)
     is_good = corrections.is_good
-    teaches = teaching_tiles(before, of_corrections, is_good, stored, config)
+    teaches = teaching_tiles(before, of_corrections, corrections, stored, config)
     of_corrections = replace(of_corrections, kinds=kinds, teaches=teaches)
     if copies.groups is not None:
         groups = joined_groups(of_corrections.groups, copies.groups)

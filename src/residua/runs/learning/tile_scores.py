@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from residua.runs.learning.corrections import Corrections
 from residua.runs.learning.features import StoredFeatures
 from residua.training.bundle import BundleConfig
 from residua.training.scoring.learned_score import LearnedScorer, Seen
@@ -50,12 +51,13 @@ def highest_tile(scorer: Any, seen: Seen, config: BundleConfig) -> NDArray[np.bo
 def teaching_tiles(
     scorer: Any,
     corrected: StoredFeatures,
-    is_good: NDArray[np.bool_],
+    corrections: Corrections,
     stored: StoredFeatures,
     config: BundleConfig,
 ) -> NDArray[np.bool_]:
-    """Which tiles of corrected images teach: of a defect the highest, of a good image all that
-    raised the alarm; of one that is corrected once more, those that taught before too.
+    """Which tiles of corrected images teach: of a defect the highest, and where it has a mask the
+    highest under the mask; of a good image all that raised the alarm; of one that is corrected once
+    more, those that taught before.
     """
     chosen, point = highest_tile(scorer, corrected.seen, config), config.operating_point
     if config.tiling is None or point is None:
@@ -63,6 +65,7 @@ def teaching_tiles(
     standard = config.tiling.standard(
         tile_scores(scorer, corrected.seen, config.batch_size).numpy()
     )
+    is_good, masks, boxes = corrections.is_good, corrections.images.masks, config.framing.boxes
     chosen |= is_good[:, None] & (standard > point.threshold)
     for part, is_it in (("good", is_good), ("defect", ~is_good)):
         known = stored.of(part)
@@ -70,4 +73,10 @@ def teaching_tiles(
         for row in np.flatnonzero(is_it & np.isin(corrected.pixels, known.pixels)):
             of_before = taught[corrected.pixels[row]]
             chosen[row] = (chosen[row] & is_good[row]) | of_before
+    for row in np.flatnonzero(~is_good):
+        if (mask := masks[int(row)]) is not None:
+            marked = [bool(mask[box.rows, box.columns].any()) for box in boxes(*mask.shape)]
+            under = np.where(np.array(marked) & ~np.isnan(standard[row]), standard[row], -np.inf)
+            if np.isfinite(under).any():
+                chosen[row] = np.arange(len(under)) == under.argmax()
     return chosen
