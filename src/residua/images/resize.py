@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,37 +79,51 @@ def say_narrowest(sizes: NDArray[Any], seen_size: tuple[int, int]) -> str:
     )
 
 
+class Sides(NamedTuple):
+    """How large a network sees images unless the user says otherwise, in pixels.
+
+    The longer side is `default` at most, and the shorter one `smallest` at least. With `largest`,
+    large images are seen finer, up to the area of a square of that side. Images whose shorter side
+    has the pixels of `enlarged` are brought up to `default`.
+    """
+
+    default: int = 128
+    smallest: int = 8
+    largest: int | None = None
+    enlarged: int | None = None
+
+
 def network_size(
-    sizes: NDArray[Any],
-    longer_side: int | None = None,
-    *,
-    default_side: int,
-    smallest_side: int = 8,
-    largest_side: int | None = None,
+    sizes: NDArray[Any], sides: Sides, longer_side: int | None = None
 ) -> tuple[int, int]:
     """(height, width) to which a network of one input size brings images of these sizes.
 
-    Images of one size up to `default_side` keep it. Else the longer side becomes `longer_side` (at
-    most `default_side` unless said) and the other follows the set's median proportions. Long,
-    narrow images get a longer side, so that the shorter one keeps `smallest_side` if it has it.
-    With `largest_side`, large images keep two fifths of their sides, up to the area of a square of
-    that side.
+    Images of one size up to the default keep it, unless they are enlarged. Else the longer side
+    becomes `longer_side` (the default unless said, and no more than the images have) and the other
+    follows the set's median proportions. Long, narrow images get a longer side, so that the shorter
+    one keeps the smallest if it has it. Large images that are seen finer keep two fifths of their
+    sides.
 
-    >>> network_size(np.array([[500, 1000]]), default_side=128)
+    >>> network_size(np.array([[500, 1000]]), Sides(128))
     (64, 128)
-    >>> network_size(np.array([[2048, 2448]]), default_side=256, largest_side=448)
+    >>> network_size(np.array([[2048, 2448]]), Sides(256, largest=448))
     (410, 490)
+    >>> network_size(np.array([[64, 48]]), Sides(256, enlarged=48))
+    (256, 192)
     """
     heights, widths = sizes[:, 0], sizes[:, 1]
+    own = int(max(np.median(heights), np.median(widths)))
+    if sides.enlarged is not None and np.median(sizes.min(axis=1)) >= sides.enlarged:
+        own = max(own, sides.default)
     is_uniform = bool((sizes == sizes[0]).all())
-    if is_uniform and longer_side is None and int(sizes[0].max()) <= default_side:
+    if is_uniform and longer_side is None and own == int(sizes[0].max()) <= sides.default:
         return int(heights[0]), int(widths[0])
     proportion = float(np.median(np.log(heights / widths)))
-    bound = max(default_side, math.ceil(smallest_side * math.exp(abs(proportion))))
-    if largest_side is not None:
-        square = min(_FINER * math.sqrt(np.median(heights) * np.median(widths)), largest_side)
+    bound = max(sides.default, math.ceil(sides.smallest * math.exp(abs(proportion))))
+    if sides.largest is not None:
+        square = min(_FINER * math.sqrt(np.median(heights) * np.median(widths)), sides.largest)
         bound = max(bound, round(square * math.exp(abs(proportion) / 2)))
-    side = longer_side or min(bound, int(max(np.median(heights), np.median(widths))))
+    side = longer_side or min(bound, own)
     height = side if proportion >= 0 else round(side * math.exp(proportion))
     width = side if proportion <= 0 else round(side / math.exp(proportion))
     return max(_SMALLEST_SIDE, height), max(_SMALLEST_SIDE, width)

@@ -36,7 +36,7 @@ SHAKE = {
 
 def size_of(name: str) -> tuple[int, int]:
     """Odd sides, that differ."""
-    side = max(12, RECIPES[name].smallest_side)
+    side = max(12, RECIPES[name].sides.smallest)
     return side + 1, side + 3
 
 

@@ -10,6 +10,7 @@ from residua.errors import InputError
 from residua.evaluation.check import sources
 from residua.evaluation.check.sources import detector_size
 from residua.images import ImageSet
+from residua.images.resize import Sides
 from residua.training.fitting.fit import expected_size
 from residua.training.fitting.options import ClassifyOptions, DetectOptions
 from residua.training.fitting.recipe_choice import candidates
@@ -24,7 +25,7 @@ def images(*sizes: tuple[int, int]) -> ImageSet:
 
 
 @pytest.mark.parametrize(
-    ("sizes", "default_side", "expected"),
+    ("sizes", "side", "expected"),
     [
         ([(100, 90)], 128, (100, 90)),
         ([(200, 180)], 128, (128, 115)),
@@ -34,30 +35,41 @@ def images(*sizes: tuple[int, int]) -> ImageSet:
     ],
 )
 def test_images_stay_as_they_are_up_to_the_recipes_side_and_keep_their_proportions_beyond_it(
-    sizes, default_side, expected
+    sizes, side, expected
 ):
-    assert choose_size(images(*sizes), None, "stretch", default_side=default_side)[0] == expected
+    assert choose_size(images(*sizes), None, "stretch", Sides(side))[0] == expected
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [((128, 96), (256, 192)), ((64, 64), (256, 256)), ((63, 64), (63, 64))]
+)
+def test_a_memory_enlarges_small_photographs_but_no_pictures_of_single_objects(size, expected):
+    """In trials too: else `auto` would choose by another size than it fits."""
+    memory = make_recipe("memory", backbone="filters")
+    for is_trial in (False, True):
+        assert (
+            choose_prepare(images(size), memory, None, None, is_trial=is_trial)[0].size == expected
+        )
 
 
 def test_the_user_has_the_last_word():
-    assert choose_size(images((512, 384)), 64, "stretch", default_side=256)[0] == (64, 48)
-    assert choose_size(images((100, 50)), 200, "stretch", default_side=128)[0] == (200, 100)
+    assert choose_size(images((512, 384)), 64, "stretch", Sides(256))[0] == (64, 48)
+    assert choose_size(images((100, 50)), 200, "stretch", Sides(128))[0] == (200, 100)
 
 
 def test_narrow_images_get_a_longer_side_so_that_the_shorter_one_suffices_where_it_does():
-    assert choose_size(images((2048, 256)), None, "stretch", default_side=256, smallest_side=64)[
-        0
-    ] == (512, 64)
-    assert choose_size(images((512, 32)), None, "stretch", default_side=256, smallest_side=64)[
-        0
-    ] == (512, 32)
-    assert choose_size(images((2048, 256)), None, "stretch", default_side=256)[0] == (256, 32)
+    assert choose_size(images((2048, 256)), None, "stretch", Sides(256, smallest=64))[0] == (
+        512,
+        64,
+    )
+    assert choose_size(images((512, 32)), None, "stretch", Sides(256, smallest=64))[0] == (512, 32)
+    assert choose_size(images((2048, 256)), None, "stretch", Sides(256))[0] == (256, 32)
 
 
 @pytest.mark.parametrize(
     ("sizes", "expected"),
     [
-        ([(200, 180)], (200, 180)),
+        ([(200, 180)], (256, 230)),
         ([(512, 384)], (256, 192)),
         ([(1024, 1024)], (410, 410)),
         ([(1259, 500)], (504, 200)),

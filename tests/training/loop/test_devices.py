@@ -170,7 +170,7 @@ class WithoutFloat64(TorchDispatchMode):
 @pytest.mark.parametrize("name", [name for name, one in RECIPES.items() if not one.is_closed_form])
 def test_a_step_of_training_needs_no_float64_which_mps_has_not(name):
     recipe = make_recipe(name)
-    side = max(16, recipe.smallest_side)
+    side = max(16, recipe.sides.smallest)
     network = recipe.build_network(ImageShape(side, side, 1))
     held = {**dict(network.named_parameters()), **dict(network.named_buffers())}
     assert [key for key, value in held.items() if value.dtype == torch.float64] == []

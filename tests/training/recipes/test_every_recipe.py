@@ -23,7 +23,7 @@ SIZES = [(8, 8), (9, 13), (17, 31), (64, 40)]
 
 def fitting(name: str, height: int = 12, width: int = 12) -> tuple[int, int]:
     """The size, enlarged in proportion for a recipe that takes no image so small."""
-    factor = max(1.0, RECIPES[name].smallest_side / min(height, width))
+    factor = max(1.0, RECIPES[name].sides.smallest / min(height, width))
     return round(height * factor), round(width * factor)
 
 

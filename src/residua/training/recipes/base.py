@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 import torch
 from torch import Generator, Tensor, nn
 
+from residua.images.resize import Sides
 from residua.records import Job, Record
 from residua.training.networks import ImageShape
 from residua.training.scoring.scorer import Scorer
@@ -75,12 +76,9 @@ class Recipe(Record, ABC):
 
     Subclasses declare options as fields. `blind_to` names what a baseline recipe cannot see by
     construction, so that the tests of meaning leave it out and the documentation says so.
-    `default_side` bounds the longer side of the images unless the user says otherwise; where a
-    recipe has a `largest_side`, large images are seen finer, up to the area of its square.
-    `smallest_side` is the least that the network takes; all in pixels. A recipe that takes
-    `any_size` can be given each image at its own proportions; its scorer is then fitted to an
-    `ImageList`. What `is_closed_form` takes no steps: `ClosedFormRecipe`. `jobs` are those that it
-    can do.
+    `sides` says how large it sees images. A recipe that takes `any_size` can be given each image
+    at its own proportions; its scorer is then fitted to an `ImageList`. What `is_closed_form` takes
+    no steps: `ClosedFormRecipe`. `jobs` are those that it can do.
     """
 
     name: ClassVar[str]
@@ -89,9 +87,7 @@ class Recipe(Record, ABC):
     good_for: ClassVar[str]
     blind_to: ClassVar[tuple[str, ...]] = ()
     schedule: ClassVar[Schedule] = Schedule()
-    default_side: ClassVar[int] = 128
-    largest_side: ClassVar[int | None] = None
-    smallest_side: ClassVar[int] = 8
+    sides: ClassVar[Sides] = Sides()
     any_size: ClassVar[bool] = False
     is_closed_form: ClassVar[bool] = False
     jobs: ClassVar[tuple[Job, ...]] = ("reconstruct", "detect")

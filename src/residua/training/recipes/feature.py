@@ -16,6 +16,7 @@ from pydantic import AfterValidator, Field
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
+from residua.images.resize import Sides
 from residua.training.networks import ImageShape
 from residua.training.networks.backbones import (
     PLAIN,
@@ -64,7 +65,7 @@ class Feature(Recipe):
         "textures and parts, with pretrained weights; the default backbone has random weights"
     )
     schedule: ClassVar[Schedule] = Schedule(steps=600, epochs=(5, 100), batch_size=16, keep="last")
-    default_side: ClassVar[int] = 256
+    sides: ClassVar[Sides] = Sides(256)
 
     latent: int | None = Field(default=_WIDTH, ge=1)
     backbone: Annotated[str, AfterValidator(check_backbone)] = "random-conv"

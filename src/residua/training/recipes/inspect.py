@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
+from residua.images.resize import Sides
 from residua.training.networks import ImageShape
 from residua.training.networks.backbones import (
     build_backbone,
@@ -75,8 +76,7 @@ class Inspect(Recipe):
     )
     cost: ClassVar[str] = "five minutes on one core; about 50 ms per image"
     good_for: ClassVar[str] = "defects of surfaces and parts from 64 px up, with useful error maps"
-    default_side: ClassVar[int] = 256
-    smallest_side: ClassVar[int] = 64
+    sides: ClassVar[Sides] = Sides(256, smallest=64)
     any_size: ClassVar[bool] = True
     schedule: ClassVar[Schedule] = Schedule(
         steps=2000,

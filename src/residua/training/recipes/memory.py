@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import AfterValidator, Field
 from torch import nn
 
+from residua.images.resize import Sides
 from residua.records import Job
 from residua.training.networks import ImageShape
 from residua.training.networks.backbones import (
@@ -41,9 +42,7 @@ class Memory(ClosedFormRecipe):
     cost: ClassVar[str] = "15 seconds for 300 images: nothing is trained; about 40 ms per image"
     good_for: ClassVar[str] = "small defects on photographs of parts and surfaces, from 64 px up"
     jobs: ClassVar[tuple[Job, ...]] = ("detect",)
-    default_side: ClassVar[int] = 256
-    largest_side: ClassVar[int] = 448
-    smallest_side: ClassVar[int] = 32
+    sides: ClassVar[Sides] = Sides(256, smallest=32, largest=448, enlarged=64)
     holds_out: ClassVar[bool] = True
 
     latent: None = None

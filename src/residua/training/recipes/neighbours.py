@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 from torch import nn
 
+from residua.images.resize import Sides
 from residua.records import Job
 from residua.training.networks import ImageShape
 from residua.training.recipes.closed_form import ClosedFormRecipe
@@ -34,7 +35,7 @@ class Neighbours(ClosedFormRecipe):
     good_for: ClassVar[str] = "small images of objects; what every trained network has to beat"
     blind_to: ClassVar[tuple[str, ...]] = ("dimmed", "simpler")
     jobs: ClassVar[tuple[Job, ...]] = ("detect",)
-    default_side: ClassVar[int] = 64
+    sides: ClassVar[Sides] = Sides(64)
 
     latent: None = None
     nearest: int = Field(default=5, ge=1, le=1000)

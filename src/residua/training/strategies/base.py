@@ -14,6 +14,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import Generator, Tensor, nn
 
+from residua.images.resize import Sides
 from residua.training.networks import ClassifierNetwork, ImageShape
 from residua.training.recipes.base import LabelledBatch, Recipe, Schedule
 from residua.training.scoring.classifier_score import ClassifierScorer
@@ -67,7 +68,7 @@ class Strategy(Recipe, ABC):
     """
 
     schedule: ClassVar[Schedule] = _SCHEDULE
-    default_side: ClassVar[int] = 64
+    sides: ClassVar[Sides] = Sides(64)
     uses_unlabelled: ClassVar[bool] = True
 
     n_classes: int = Field(ge=2)
