@@ -4,8 +4,8 @@ and the worst mistakes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -22,7 +22,7 @@ from residua.evaluation.standings import by_baseline
 from residua.findings import OF_MODEL, not_applicable
 from residua.images import ImageSet
 from residua.metrics._classes import in_order
-from residua.records import Evaluation, Finding, NotApplicable
+from residua.records import Evaluation, Finding
 from residua.runs.baselines import (
     Columns,
     chunk_size,
@@ -46,28 +46,10 @@ _OF_PICTURES = ("collapsed-reconstruction", "scale")
 Classes = tuple[int | str, ...]
 
 
-@dataclass(frozen=True)
-class ClassesResult:
-    """The record, the columns of the per-image table, what else the evidence holds, by what the
-    gallery is ordered, and what could not be asked.
-    """
-
-    evaluation: Evaluation
-    columns: Columns
-    evidence: dict[str, Any]
-    ranked_by: NDArray[Any]
-    not_applicable: tuple[NotApplicable, ...]
-
-
-def classes_of(
-    model: JudgedModel,
-    judged: JudgedImages,
-    provenance: Mapping[str, Any],
-    *,
-    positive: str | None = None,
-    separator: str | None = None,
-) -> ClassesResult:
-    """Judge a classifier on `judged`.
+def judge_classifier(
+    model: JudgedModel, judged: JudgedImages, request: EvaluationRequest
+) -> JobResult:
+    """A classifier on `judged`.
 
     Raises InputError if the images have no labels. Raises LabelError if an image is of a class that
     the model does not know.
@@ -79,7 +61,7 @@ def classes_of(
             " labels."
         )
     classes = model.facts.classes or tuple(in_order(_known(images.labels)))
-    labels = _labels(images, classes, separator, multilabel=multilabel)
+    labels = _labels(images, classes, request.separator, multilabel=multilabel)
     fitted_on = judged.fitted_on
     classified_beside = _classifying_baselines(model, classes, fitted_on)
     rebuilt_beside = reconstructing_baselines(model, fitted_on if model.reconstructs else None)
@@ -104,7 +86,7 @@ def classes_of(
         labels,
         probabilities,
         classes=None if model.facts.classes is None else list(classes),
-        positive=positive,
+        positive=request.positive,
         baselines=baselines,
         leaks=judged.leaks,
         groups=images.groups,
@@ -113,24 +95,28 @@ def classes_of(
     unsure = 1 - probabilities.max(axis=1)
     facts = with_model(facts, model, judged, unsure, partial(_doubt, model))
     facts = replace(facts, paths=images.paths, picture_of=lambda row: images[row])
-    made = conclude(facts, split=judged.part, provenance=provenance)
+    made = conclude(facts, split=judged.part, provenance=request.provenance)
     evaluation = made.evaluation
     if model.reconstructs:
         rebuilt = evaluate_errors(
             columns, baselines=baselines, groups=images.groups, seed=seed, findings=found
         )
         evaluation = _with_reconstruction(evaluation, rebuilt)
-    evidence: dict[str, Any] = {
-        # Several labels at once are no classes of which the largest probability names one.
-        "classes": None if multilabel else np.array([str(name) for name in classes]),
-        "probabilities": probabilities,
-        "baselines": beside,
-        "figures": made.figures,
-    }
-    of_images = _per_image(labels, probabilities, classes, multilabel=multilabel)
     ranked_by = columns.get("mse", score)
-    told = not_applicable(facts, OF_MODEL)
-    return ClassesResult(evaluation, {**of_images, **columns}, evidence, ranked_by, told)
+    return JobResult(
+        evaluation,
+        {**_per_image(labels, probabilities, classes, multilabel=multilabel), **columns},
+        choose_images(ranked_by, None, None),
+        {
+            # Several labels at once are no classes of which the largest probability names one.
+            "classes": None if multilabel else np.array([str(name) for name in classes]),
+            "probabilities": probabilities,
+            "baselines": beside,
+            "figures": made.figures,
+            "thumbnails": make_thumbnails(model, images, ranked_by, None),
+        },
+        not_applicable(facts, OF_MODEL),
+    )
 
 
 def _known(labels: NDArray[Any] | None) -> list[Any]:
@@ -206,22 +192,6 @@ def _classifying_baselines(
         }
 
     return right
-
-
-def judge_classifier(
-    model: JudgedModel, judged: JudgedImages, request: EvaluationRequest
-) -> JobResult:
-    """A classifier on `judged`."""
-    made = classes_of(
-        model, judged, request.provenance, positive=request.positive, separator=request.separator
-    )
-
-    evidence = {
-        **made.evidence,
-        "thumbnails": make_thumbnails(model, judged.images, made.ranked_by, None),
-    }
-    shown = choose_images(made.ranked_by, None, None)
-    return JobResult(made.evaluation, made.columns, shown, evidence, made.not_applicable)
 
 
 def _doubt(model: JudgedModel, images: ImageSet) -> NDArray[Any]:
