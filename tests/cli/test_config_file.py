@@ -8,6 +8,7 @@ import typer
 from residua.cli import app
 from residua.cli.config_file import options_of_file
 from residua.cli.help_groups import GROUPS
+from residua.errors import InputError
 
 FIT = typer.main.get_command(app).commands["fit"]
 KNOWN = [one.name for one in FIT.params if one.name not in ("config", "help")]
@@ -44,6 +45,7 @@ def test_options_come_from_a_file_and_typed_ones_win(tmp_path):
         ("epochs = [1, 2]", "the value of epochs must be one word, number"),
         ("latent = true", "latent must be a number or a word. Got true"),
         ("epochs: 3", "must be TOML"),
+        ("[fit]\nepochs = 3", "leave the line [fit] out"),
     ],
 )
 def test_a_file_with_a_mistake_is_refused_by_name(residua, tmp_path, text, told):
@@ -52,6 +54,11 @@ def test_a_file_with_a_mistake_is_refused_by_name(residua, tmp_path, text, told)
     assert code == 2
     assert path in said
     assert told in said
+
+
+def test_a_file_that_is_not_there_is_told_so_and_not_as_one_of_another_format(tmp_path):
+    with pytest.raises(InputError, match=r"must be one that can be read\. Got: No such file"):
+        options_of_file(tmp_path / "nowhere.toml", KNOWN)
 
 
 def test_a_value_out_of_range_is_refused_as_if_it_were_typed(residua, tmp_path):

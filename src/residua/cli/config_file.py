@@ -66,6 +66,8 @@ def options_of_file(path: Path, known: list[str]) -> dict[str, Any]:
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)
             hint = f"Did you mean {near[0].replace('_', '-')}?" if near else "Leave it out."
+            if isinstance(value, Mapping):
+                hint = f"Options stand by themselves: leave the line [{key}] out."
             raise InputError(
                 f"{path}: every key must be an option of the command. Got {key!r}. {hint}"
             )
@@ -77,10 +79,17 @@ def _read(path: Path) -> dict[str, Any]:
     from residua._files import in_a_line, read_file
 
     try:
-        text = read_file(path, _MOST_BYTES).decode("utf-8-sig")
+        content = read_file(path, _MOST_BYTES)
+    except OSError as error:
+        raise InputError(
+            f"{path}: the file of options must be one that can be read. Got: {in_a_line(error)}."
+            " Correct --config."
+        ) from None
+    try:
+        text = content.decode("utf-8-sig")
         is_json = path.suffix.lower() == ".json"
         given = json.loads(text) if is_json else tomllib.loads(text)
-    except (OSError, ValueError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(
             f"{path}: a file of options must be TOML (or JSON, with the ending .json) in UTF-8."
             f" Got: {in_a_line(error)}. Write lines such as epochs = 20."
