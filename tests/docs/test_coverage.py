@@ -48,6 +48,13 @@ def test_every_command_has_a_section_with_an_example(command: str):
     assert f"$ residua {command}" in section(command)
 
 
+def test_the_first_table_names_each_command_once():
+    listed = re.findall(
+        r"^\| \[(.+?)\]\(#residua-\1\)", (DOCS / "commands.md").read_text("utf-8"), re.MULTILINE
+    )
+    assert sorted(listed) == sorted(COMMANDS)
+
+
 @pytest.mark.parametrize("command", sorted(COMMANDS))
 def test_every_option_has_a_line_and_no_line_is_of_an_option_that_is_gone(command: str):
     offered: set[str] = set()
