@@ -11,13 +11,7 @@ from residua.cluster.tally import UNKNOWN, Tally
 from residua.evaluation.check import SCALES
 from residua.evaluation.detection import detection_facts
 from residua.evaluation.labels import DetectionLabels, kinds_of
-from residua.findings import (
-    FINDINGS,
-    OF_MODEL,
-    JudgedFacts,
-    find_source_changed,
-    not_applicable,
-)
+from residua.findings import FINDINGS, OF_MODEL, JudgedFacts, find_source_changed, not_applicable
 from residua.images.columns import strings
 from residua.images.group_names import suspected_groups
 from residua.images.hashing import fingerprint, in_hex

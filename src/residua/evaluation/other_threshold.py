@@ -16,13 +16,7 @@ from residua.evaluation.products import PRODUCTS
 from residua.evaluation.verdict import with_verdict
 from residua.findings import FINDINGS, JudgedFacts, blind_spots, find_all, leakage, random_model
 from residua.findings.figures import Figure
-from residua.records import (
-    Evaluation,
-    Finding,
-    NotApplicable,
-    OperatingPoint,
-    not_applicable_of,
-)
+from residua.records import Evaluation, Finding, NotApplicable, OperatingPoint, not_applicable_of
 from residua.thresholds.defaults import choose_again
 
 _TAKE_IMAGES = (blind_spots.KIND, random_model.KIND)  # where an earlier version kept no answers

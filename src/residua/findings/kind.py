@@ -14,15 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua.findings.figures import Figure, Histogram
-from residua.records import (
-    Assumption,
-    Estimate,
-    Finding,
-    Job,
-    OperatingPoint,
-    Severity,
-    Standing,
-)
+from residua.records import Assumption, Estimate, Finding, Job, OperatingPoint, Severity, Standing
 
 if TYPE_CHECKING:
     from residua.images import ImageSet

@@ -33,12 +33,7 @@ from residua.runs.open_run import open_run
 from residua.runs.parts import has_own_parts
 from residua.runs.progress import Watcher
 from residua.runs.run_folder import Run
-from residua.runs.tested import (
-    accepted_place,
-    read_acceptances,
-    read_tested,
-    write_acceptances,
-)
+from residua.runs.tested import accepted_place, read_acceptances, read_tested, write_acceptances
 
 _MOST_BYTES = 1 << 20
 _FILES = (

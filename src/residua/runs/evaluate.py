@@ -28,18 +28,12 @@ from residua.images.stores import is_url
 from residua.images.summary import groups_of
 from residua.metrics.names import baseline_title
 from residua.records import Job, NotApplicable, now, with_assumptions
-from residua.runs.baselines import (
-    MOST_BASELINE_IMAGES,
-)
+from residua.runs.baselines import MOST_BASELINE_IMAGES
 from residua.runs.chosen_on import with_chosen_on
 from residua.runs.evaluate_classes import judge_classifier
 from residua.runs.evaluate_errors import judge_reconstructor
 from residua.runs.evaluate_scores import judge_detector
-from residua.runs.job_result import (
-    EvaluationRequest,
-    JobResult,
-    with_findings,
-)
+from residua.runs.job_result import EvaluationRequest, JobResult, with_findings
 from residua.runs.judgement import Judgement, keep, with_check, write_judgement
 from residua.runs.model import JudgedModel
 from residua.runs.open_run import open_run

@@ -23,13 +23,7 @@ from residua.findings import OF_MODEL, not_applicable
 from residua.images import ImageSet
 from residua.metrics._classes import in_order
 from residua.records import Evaluation, Finding
-from residua.runs.baselines import (
-    Columns,
-    chunk_size,
-    in_chunks,
-    reconstructing_baselines,
-    sampled,
-)
+from residua.runs.baselines import Columns, chunk_size, in_chunks, reconstructing_baselines, sampled
 from residua.runs.job_result import EvaluationRequest, JobResult, with_findings, with_model
 from residua.runs.labels import label_values
 from residua.runs.model import Floats, JudgedModel

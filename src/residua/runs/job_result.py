@@ -15,10 +15,7 @@ from residua.findings.kind import Task
 from residua.images import ImageSet
 from residua.images.listing import Progress
 from residua.records import Evaluation, Finding, Job, NotApplicable
-from residua.runs.baselines import (
-    Columns,
-    sampled,
-)
+from residua.runs.baselines import Columns, sampled
 from residua.runs.model import JudgedModel
 from residua.runs.parts import JudgedImages
 

@@ -14,12 +14,7 @@ from numpy.typing import NDArray
 
 from residua.errors import PolicyError
 from residua.metrics.groups import FEWEST_GROUPS, Groups
-from residua.thresholds.bounds import (
-    allowed_faults,
-    chance_of_mean,
-    highest_rate,
-    images_needed,
-)
+from residua.thresholds.bounds import allowed_faults, chance_of_mean, highest_rate, images_needed
 from residua.thresholds.calibration import Calibration, Promised, Scores, percent
 from residua.thresholds.policy import Policy
 

@@ -17,12 +17,7 @@ from residua._check import Problems, unmasked
 from residua._files import NUMPY_FAULTS
 from residua._tables import read_cells, read_parquet
 from residua.errors import InputError, ShapeError, SourceError
-from residua.evaluation.arrays.column import (
-    MAY_BE_MISSING,
-    RECONSTRUCTIONS,
-    Column,
-    Role,
-)
+from residua.evaluation.arrays.column import MAY_BE_MISSING, RECONSTRUCTIONS, Column, Role
 from residua.evaluation.arrays.table import Classes, read_table
 from residua.evaluation.labels import without_missing
 

@@ -10,12 +10,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from residua.evaluation.dossier.criteria import Criteria
-from residua.evaluation.dossier.protocol import (
-    Acceptance,
-    TestedEntry,
-    looks_at,
-    unpacked_digests,
-)
+from residua.evaluation.dossier.protocol import Acceptance, TestedEntry, looks_at, unpacked_digests
 from residua.evaluation.evidence import Evidence
 from residua.records import Evaluation, Record
 

@@ -12,22 +12,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from residua._text import count, of_groups
-from residua.metrics.names import (
-    baseline_title,
-    difference_words,
-    metric_inside,
-    metric_words,
-)
+from residua.metrics.names import baseline_title, difference_words, metric_inside, metric_words
 from residua.metrics.reported import Kind
-from residua.records import (
-    Estimate,
-    Evaluation,
-    Finding,
-    Job,
-    OperatingPoint,
-    Severity,
-    Standing,
-)
+from residua.records import Estimate, Evaluation, Finding, Job, OperatingPoint, Severity, Standing
 
 _OF_POSITIVE = ("precision", "recall", "f1")
 _MOST_LABELS = 3

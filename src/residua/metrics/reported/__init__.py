@@ -17,13 +17,7 @@ from residua.metrics.reported.classification import CLASSIFICATION
 from residua.metrics.reported.detection import DETECTION
 from residua.metrics.reported.metric import Kind, PerImage, ReportedMetric
 from residua.metrics.reported.reconstruction import RECONSTRUCTION
-from residua.metrics.samples import (
-    Floats,
-    PredictedClasses,
-    Sample,
-    ScoredImages,
-    SeveralLabels,
-)
+from residua.metrics.samples import Floats, PredictedClasses, Sample, ScoredImages, SeveralLabels
 from residua.records import Estimate
 
 __all__ = [

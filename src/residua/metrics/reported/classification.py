@@ -12,11 +12,7 @@ from residua.metrics.reported.estimators import (
     wrong_labels,
 )
 from residua.metrics.reported.metric import ReportedMetric
-from residua.metrics.samples import (
-    ClassProbabilities,
-    PredictedClasses,
-    SeveralLabels,
-)
+from residua.metrics.samples import ClassProbabilities, PredictedClasses, SeveralLabels
 from residua.records import Estimate
 
 

@@ -24,12 +24,7 @@ from residua.training.loop.batches import LabelledImages, TrainingData, make_bat
 from residua.training.loop.devices import find_device
 from residua.training.loop.optimisers import make_optimiser
 from residua.training.loop.processes import is_spread, shared_statistics
-from residua.training.loop.settings import (
-    EpochReport,
-    StepReport,
-    TrainingSettings,
-    uses_bfloat16,
-)
+from residua.training.loop.settings import EpochReport, StepReport, TrainingSettings, uses_bfloat16
 from residua.training.recipes.base import LabelledBatch, Trainable
 from residua.training.scoring.image_list import n_pixels
 

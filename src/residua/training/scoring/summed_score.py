@@ -9,13 +9,7 @@ from residua.training.networks.filters import PlainFilters
 from residua.training.scoring.image_list import Images, chunks_of
 from residua.training.scoring.memory_score import MemoryScorer
 from residua.training.scoring.places import centre_and_spread, tamed
-from residua.training.scoring.scorer import (
-    Scorer,
-    ScorerAround,
-    ScorerOutput,
-    View,
-    add_buffers,
-)
+from residua.training.scoring.scorer import Scorer, ScorerAround, ScorerOutput, View, add_buffers
 
 _CHUNK = 8
 _MOST_HELD_OUT = 2000
