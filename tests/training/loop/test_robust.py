@@ -115,6 +115,7 @@ def test_trimming_removes_mostly_the_hidden_anomalies_and_ranks_no_worse(contami
     assert words.images + words.validation_images == len(left[1])
     assert words.trimmed == len(dropped)
     assert any(note.startswith(f"trim: the {len(dropped)} of") for note in fitted.notes)
+    assert any("no calibration image was dropped" in note for note in fitted.notes)
 
 
 def test_a_memory_drops_what_a_memory_of_the_others_finds_anomalous(contaminated, digits):

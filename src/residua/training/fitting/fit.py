@@ -35,7 +35,12 @@ from residua.training.fitting.labelled import (
     train_classifier,
     usable,
 )
-from residua.training.fitting.options import ClassifyOptions, RecipeOptions, SharedOptions
+from residua.training.fitting.options import (
+    ClassifyOptions,
+    DetectOptions,
+    RecipeOptions,
+    SharedOptions,
+)
 from residua.training.fitting.recipe_choice import candidates
 from residua.training.fitting.session import FitSession, Fitted, FitWork, Notes, TrainedModel
 from residua.training.fitting.sizes import choose_prepare, scoring_batch
@@ -165,6 +170,11 @@ def _fit_images(
     notes.add(told)
     work = FitWork(recipe, prepare, *parts, options.settings, session, notes)
     model = train_recipe(work, options.trim)
+    if options.trim and isinstance(options, DetectOptions) and options.contamination is None:
+        notes.add(
+            "trim: no calibration image was dropped. If anomalies may be hidden there too, say what"
+            " share with --contamination, or the threshold may lie above them"
+        )
     if model.graph.scorer.decided:
         notes.add(model.graph.scorer.decided)
     if framing != Framing():
