@@ -15,10 +15,11 @@ from residua import cli
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="devices, limits and signals of POSIX")
 RESIDUA = [sys.executable, "-m", "residua"]
+PLAN = ["plan", "--policy", "recall>=0.99"]  # it prints a table, and loads no torch
 
 
 @pytest.mark.parametrize(
-    "command", [["recipes"], ["info", "digits"], ["info", "digits", "--json", "-"], ["--help"]]
+    "command", [PLAN, ["info", "digits"], ["info", "digits", "--json", "-"], ["--help"]]
 )
 def test_a_full_device_is_told(command):
     with open("/dev/full", "wb") as full:
@@ -36,7 +37,7 @@ def test_a_reader_that_is_gone_is_no_error():
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(
-        [*RESIDUA, "recipes"], stdout=writing, stderr=subprocess.PIPE, text=True, check=False
+        [*RESIDUA, *PLAN], stdout=writing, stderr=subprocess.PIPE, text=True, check=False
     )
     os.close(writing)
     assert (done.returncode, done.stderr) == (141, "")
