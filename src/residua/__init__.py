@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from residua.evaluation.report import print_evaluation, write_html
     from residua.images import ImageSet, load_images
     from residua.records import Estimate, Evaluation, Finding, OperatingPoint
+    from residua.runs.dossier import write_dossier
     from residua.runs.wrap import wrap
     from residua.thresholds import choose_threshold
     from residua.training.estimators import (
@@ -58,6 +59,7 @@ _WHERE = {
     "write_html": "evaluation.report",
     "choose_threshold": "thresholds",
     "wrap": "runs.wrap",
+    "write_dossier": "runs.dossier",
 }
 _ROOMS = ("baselines", "errors", "findings", "metrics", "records", "thresholds")
 _NEED_TORCH = ("Autoencoder", "AutoencoderClassifier", "OneClassDetector", "scorer")
@@ -89,6 +91,7 @@ __all__ = [
     "scorer",
     "thresholds",
     "wrap",
+    "write_dossier",
     "write_html",
 ]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+import residua
 from residua.cli import main
 from residua.errors import BundleError, GateError, InputError
 from residua.evaluation.verification import verify_report
@@ -59,7 +60,7 @@ def edit(path: Path, old: str, new: str) -> None:
 def test_criteria_that_stood_before_the_test_are_met_and_verified_from_the_file_alone(
     tested, tmp_path
 ):
-    html, data, made = write_dossier(tested, tmp_path / "parts.html")
+    html, data, made = residua.write_dossier(tested, tmp_path / "parts.html")
     assert made.broken == ()
     assert made.word == "met"
     states = {one.key: one.state for one in made.headings}

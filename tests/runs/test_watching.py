@@ -106,12 +106,17 @@ def test_a_file_that_changes_is_not_whole_and_an_unchanged_folder_is_not_read_ag
     tmp_path, monkeypatch
 ):
     arrivals = FolderArrivals(tmp_path, unseen(), settle=0.05)
+    arrivals.none_waited = 0.0
+    assert arrivals.take(5) == [] and arrivals.none_waited > time.time() - 60
+    assert arrivals.waiting() == {"n_waiting": 0, "waiting_since": None}
     (tmp_path / "a.png").write_bytes(b"1")
     assert arrivals.take(5) == []
     (tmp_path / "a.png").write_bytes(b"12")
     time.sleep(0.06)
     assert arrivals.take(5) == []
     time.sleep(0.06)
+    assert arrivals.waiting()["n_waiting"] == 1
+    assert arrivals.waiting()["waiting_since"].startswith("20")
     assert arrivals.take(5) == ["a.png"]
     old = time.time() - 60
     os.utime(tmp_path, (old, old))

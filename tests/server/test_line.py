@@ -95,6 +95,11 @@ def test_a_line_that_stalls_is_told_apart_from_a_watch_that_does_not_run(copied,
     assert stalled.state == "no-images" and "The last image came 10 minutes ago" in stalled.words
     stuck = told(time=fresh, n_waiting=7)
     assert stuck.state == "stuck" and "7 images wait and none is scored" in stuck.words
+    late = (now + timedelta(seconds=300)).isoformat()
+    stuck = told(time=fresh, n_waiting=1, waiting_since=late)
+    assert stuck.state == "stuck" and "1 image waits and none is scored" in stuck.words
+    after_a_pause = told(time=fresh, n_waiting=1, waiting_since=fresh)
+    assert after_a_pause.state == "running" and "1 image waits" in after_a_pause.words
     killed = told()
     assert killed.state == "stopped" and "last one was written 10 minutes ago" in killed.words
     assert Line(copied[0] / "none").state().state == "no-table"

@@ -104,7 +104,19 @@ def make_dossier(run: str | Path) -> Dossier:
 def write_dossier(
     run: str | Path, out: str | Path, json: str | Path | None = None
 ) -> tuple[Path, Path, Dossier]:
-    """Write the dossier of a run as HTML to `out`, and as JSON to `json` or beside it."""
+    """Write the dossier of a run as HTML to `out`, and as JSON to `json` or beside it.
+
+    Nothing is judged anew. Both paths come back with the dossier; its ``word`` is whether the
+    acceptance criteria are ``met``, and ``because`` says why.
+
+    Examples
+    --------
+    >>> write_dossier("runs/none", "none.html")
+    Traceback (most recent call last):
+    ...
+    residua.errors.BundleError: runs/none: this takes a model that `residua fit` trained. Got a \
+folder without run.json. Name one that `residua fit` wrote.
+    """
     html = Path(out)
     json = html.with_suffix(".json") if json is None else Path(json)
     made = make_dossier(run)

@@ -230,8 +230,8 @@ def _how_it_goes(told: Mapping[str, Any], age: float | None, usual: float) -> tu
     """Whether images come and are scored, in a word and in words."""
     quiet = _age(_text(told, "time"))
     n_waiting = _whole(told, "n_waiting")
-    none = f"{count(n_waiting, 'image')} wait and none is scored yet."
-    none = none if n_waiting else "No image has come yet."
+    wait = f"{count(n_waiting, 'image')} {'waits' if n_waiting == 1 else 'wait'}"
+    none = f"{wait} and none is scored yet." if n_waiting else "No image has come yet."
     came = none if age is None else f"The last image came {_ago(age)}."
     if told.get("is_running") is False:
         return "stopped", f"The watch was stopped {_ago(quiet)}. {came} Start it again."
@@ -242,10 +242,13 @@ def _how_it_goes(told: Mapping[str, Any], age: float | None, usual: float) -> tu
             " Start it again."
         )
     if age is not None and age > max(_LEAST_PAUSE, _PAUSES * usual):
+        waited = _age(_text(told, "waiting_since"))
+        if n_waiting and waited is not None and waited <= _LEAST_PAUSE:
+            return "running", f"The watch runs. {came} {wait} to be scored."
         if n_waiting:
             return "stuck", (
-                f"{count(n_waiting, 'image')} wait and none is scored. {came} See what the watch"
-                " says: the disk may be full, or files stay half written."
+                f"{wait} and none is scored. {came} See what the watch says: the disk may be full,"
+                " or files stay half written."
             )
         pauses = f"All but 1% of the pauses before were shorter than {_span(usual)}."
         return "no-images", f"The watch runs, and no images come. {came} {pauses}"

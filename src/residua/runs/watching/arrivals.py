@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
@@ -54,6 +55,7 @@ class Arrivals:
     pending: dict[str, _Pending] = field(default_factory=dict)
     ready: deque[str] = field(default_factory=deque)
     ended: bool = False
+    none_waited: float = field(default_factory=time.time)
 
     def found(self) -> Iterable[str]:
         """Names that are not scored yet, or may not be."""
@@ -90,7 +92,14 @@ class Arrivals:
         """Up to `n` files that seem whole, the oldest first."""
         if len(self.ready) < n:
             self._look()
+        if not self.n_waiting:
+            self.none_waited = time.time()
         return [self.ready.popleft() for _ in range(min(n, len(self.ready)))]
+
+    def waiting(self) -> dict[str, Any]:
+        """How many files wait, and since when there are any, for the status."""
+        since = datetime.fromtimestamp(self.none_waited, UTC).isoformat(timespec="seconds")
+        return {"n_waiting": self.n_waiting, "waiting_since": since if self.n_waiting else None}
 
     def mark(self, name: str) -> Mark | None:
         """Size and time of a file; None where it is no regular file that can be asked."""

@@ -328,7 +328,7 @@ class Watch:
             "n_unreadable": self.counts.get("unreadable", 0),
             "n_undecided": self.counts.get("undecided", 0),
             "n_changed": self.counts.get("changed", 0),
-            "n_waiting": self.arrivals.n_waiting,
+            **self.arrivals.waiting(),
             "flagged_share_lately": None if share is None else share.model_dump(mode="json"),
             "seconds_from_file_to_row": None
             if not seconds

@@ -50,7 +50,7 @@
       [state.n_flagged === null ? "unknown" : number(state.n_flagged), "flagged"],
       [state.lately ? range(state.lately) : "none", state.lately ? `flagged of the last ${number(state.lately.n)}` : "flagged lately"],
       [span(state.seconds_since), "since the last image"],
-      [number(state.n_waiting), "wait to be scored"],
+      [number(state.n_waiting), `${state.n_waiting === 1 ? "waits" : "wait"} to be scored`],
       [span(state.latency_median), `from file to row (95% within ${span(state.latency_p95)})`],
       ...(state.n_unreadable ? [[number(state.n_unreadable), "unreadable"]] : []),
       ...(state.n_undecided ? [[number(state.n_undecided), "not decided: their product has no threshold"]] : []),
