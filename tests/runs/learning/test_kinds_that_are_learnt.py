@@ -8,17 +8,19 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from residua.engines.kinds import KINDS
 from residua.errors import LabelError, OutputError
 from residua.images import load_images
 from residua.runs.engines import export_run
+from residua.runs.learning.features import StoredFeatures
 from residua.runs.learning.groups import group_alike, group_flagged
 from residua.runs.learning.learn import learn_run
 from residua.runs.score import score_run
 from residua.runs.trained_run import TrainedRun
 from residua.training.bundle import load_bundle, score_set
-from residua.training.scoring.learned_score import Seen
+from residua.training.scoring.learned_score import LearnedScorer, Seen
 from runs import add_image
 
 
@@ -57,6 +59,41 @@ def test_kinds_that_were_named_are_told_in_tables_and_exports(finished, source, 
     (tmp_path / "said" / "defect" / "CORNER2").rename(tmp_path / "said" / "defect" / "CORNER")
     more = learn_run(tmp_path / "run2", str(tmp_path / "said"), tmp_path / "run3")
     assert more.kinds == record.kinds
+
+
+def test_what_lies_under_the_masks_of_defects_teaches_their_kinds():
+    draw = torch.Generator().manual_seed(0)
+
+    def seen(n: int, at: int | None = None) -> Seen:
+        marked = torch.randn(n, 6, generator=draw)
+        if at is not None:
+            marked[:, at] += 9
+        return Seen(marked.norm(dim=1), marked, torch.zeros(n, 1))
+
+    def joined(*some: Seen) -> Seen:
+        return Seen(*(torch.cat(parts) for parts in zip(*some, strict=True)))
+
+    normals, defects = seen(60), seen(8, 5)  # what stands out of a defect is not its kind
+    kinds, asked = torch.arange(8) // 4, joined(seen(20, 0), seen(20, 1))
+    shown = joined(seen(4, 0), seen(4, 1)), torch.arange(8)
+    told = []
+    for more in (shown, None):
+        scorer = LearnedScorer(torch.nn.Identity())
+        scorer.learn(normals, torch.arange(60) > 20, defects=defects, kinds=kinds, shown=more)
+        likeliest = scorer.kinds(scorer._white(asked))[:, :2].argmax(1)
+        told.append(float((likeliest == torch.arange(40) // 20).float().mean()))
+    assert told[0] == 1 and told[1] < 0.9
+
+
+def test_a_model_that_sees_no_places_learns_nothing_of_masks(finished, source, tmp_path):
+    rows = ["path,label,kind,mask"]
+    for n in range(4):
+        shutil.copy(source / f"bad/{n:03d}.png", tmp_path / f"{n}.png")
+        Image.fromarray(np.eye(12, dtype=np.uint8)).save(tmp_path / f"{n}-mask.png")
+        rows.append(f"{n}.png,defect,{'one' if n % 2 else 'other'},{n}-mask.png")
+    (tmp_path / "said.csv").write_text("\n".join(rows), encoding="utf-8")
+    learn_run(finished.path, str(tmp_path / "said.csv"), tmp_path / "run2")
+    assert not len(StoredFeatures.load(TrainedRun(tmp_path / "run2")).of("shown"))
 
 
 def test_images_that_stand_out_alike_are_one_group():

@@ -28,7 +28,7 @@ from residua.training.scoring.learned_score import Seen
 MOST_BYTES = 64 * 2**20
 _MOST, _KEPT = {"train": 200, "held out": 2000}, ("fitted", "validation")
 """Images of a part whose features are kept; of the calibration part all are."""
-PARTS = ("train", "held out", "calibration", "good", "defect", "made")
+PARTS = ("train", "held out", "calibration", "good", "defect", "made", "shown")
 _MADE_ON, _MADE = 32, ("defect", "warped")
 """Normal images on which defects are made, and kinds of these; see `make_anomalies`."""
 
@@ -52,10 +52,16 @@ class StoredFeatures:
 
     @classmethod
     def of_images(
-        cls, bundle: Bundle, images: ImageSet, part: str, *, made: str | None = None
+        cls,
+        bundle: Bundle,
+        images: ImageSet,
+        part: str,
+        *,
+        made: str | None = None,
+        by_masks: bool = False,
     ) -> StoredFeatures:
         """Those of `images`, computed by the model's graph; or of anomalies of the kind `made`
-        on each of them, or on one tile of each.
+        on each of them, or on one tile of each; `by_masks` see `see_images`.
         """
         framing = bundle.config.framing
         cut = framing.cut_all(images)  # tiles, or the box around a region
@@ -66,7 +72,13 @@ class StoredFeatures:
             first = np.searchsorted(rows, np.arange(len(images)))
             one = first + [row % len(some) for row, some in enumerate(places)]
             cut, rows, at = cut[one], rows[one], at[one]
-        seen = see_images(bundle.graph, cut, batch_size=bundle.config.batch_size, made=made)
+        seen = see_images(
+            bundle.graph,
+            cut,
+            batch_size=bundle.config.batch_size,
+            made=made,
+            by_masks=by_masks,
+        )
         if bundle.config.tiling is not None:
             seen = _by_image(seen, rows, at, (len(images), framing.tiling.n_places))
         codes = images.group_codes

@@ -18,7 +18,13 @@ from residua.runs.learning.copies import Copies
 from residua.runs.learning.corrections import Corrections
 from residua.runs.learning.features import StoredFeatures, joined, joined_groups
 from residua.runs.learning.record import Flagged
-from residua.runs.learning.tile_scores import of_images, scores_of, teaching_tiles, tile_scores
+from residua.runs.learning.tile_scores import (
+    of_images,
+    scores_of,
+    shown_by_masks,
+    teaching_tiles,
+    tile_scores,
+)
 from residua.runs.progress import Watcher
 from residua.thresholds import parse_policy
 from residua.thresholds.defaults import choose_again, choose_operating_point
@@ -115,7 +121,8 @@ def learn_model(
             of_corrections.rows(~is_good),
         ]
     )
-    made = stored.of("made")
+    made, shown = stored.of("made"), stored.of("shown")
+    shown = joined([shown, *shown_by_masks(bundle, corrections, of_corrections)])
     normals, calibration, lent = _normals(
         stored, calibration, {*taught.pixels.tolist(), *copies.of}
     )
@@ -127,7 +134,7 @@ def learn_model(
             "learn: there must be good calibration images to choose the threshold on. None is left."
             " Add a complete sample of good images with --sample."
         )
-    lesson = _Lesson(bundle, normals, calibration, taught, copies, made)
+    lesson = _Lesson(bundle, normals, calibration, taught, copies, made, shown)
     version, is_headless, harm = lesson.best()
     for note in version.notes:
         watcher.note(note)
@@ -145,7 +152,7 @@ def learn_model(
     assert learnt.config.operating_point is not None
     now = scores_of(scorer, of_corrections.seen, fresh).numpy()
     flagged = np.stack([was_flagged, now > learnt.config.operating_point.threshold], axis=1)
-    features = joined([normals, calibration.features, taught, made])
+    features = joined([normals, calibration.features, taught, made, shown])
     n_alarms = int(is_alarm.sum())
     held_out = normals.of("held out").seen
     n_bad, least = int((~is_good).sum()), version.point.threshold
@@ -223,6 +230,7 @@ class _Lesson:
     taught: StoredFeatures
     copies: Copies
     made: StoredFeatures
+    shown: StoredFeatures
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -303,6 +311,8 @@ class _Lesson:
         if self.kinds:
             numbers = {name: number for number, name in enumerate(self.kinds)}
             kinds = torch.tensor([numbers.get(name, -1) for name in defects.kinds.tolist()])
+        rows = {pixels: row for row, pixels in enumerate(defects.pixels.tolist())}
+        of_defects = torch.tensor([rows[one] for one in self.shown.pixels.tolist()]).long()
         with torch.inference_mode():
             learning = scorer.learn(
                 self.normals.seen,
@@ -316,6 +326,7 @@ class _Lesson:
                 made=self.made.seen if len(self.made) else None,
                 reach=reach,
                 teaches=(torch.from_numpy(good.teaches), torch.from_numpy(defects.teaches)),
+                shown=(self.shown.seen, of_defects),
             )
         lay_out(scorer)
         if config.tiling is not None:

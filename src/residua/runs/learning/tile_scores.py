@@ -1,4 +1,4 @@
-"""Scores of images by what is stored of them, or of their tiles; which tiles teach."""
+"""Scores of images by what is stored of them, or of their tiles; which tiles and places teach."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from residua.runs.learning.corrections import Corrections
 from residua.runs.learning.features import StoredFeatures
-from residua.training.bundle import BundleConfig
+from residua.training.bundle import Bundle, BundleConfig
 from residua.training.scoring.learned_score import LearnedScorer, Seen
 
 
@@ -80,3 +80,25 @@ def teaching_tiles(
             if np.isfinite(under).any():
                 chosen[row] = np.arange(len(under)) == under.argmax()
     return chosen
+
+
+def shown_by_masks(
+    bundle: Bundle, corrections: Corrections, features: StoredFeatures
+) -> list[StoredFeatures]:
+    """Labelled defects by what lies under their masks, where the model sees whole images and
+    places in them.
+    """
+    masks = corrections.images.masks
+    rows = np.array(
+        [
+            row
+            for row in np.flatnonzero(~corrections.is_good).tolist()
+            if not bundle.config.is_framed and (mask := masks[row]) is not None and mask.any()
+        ],
+        np.int64,
+    )
+    if not len(rows):
+        return []
+    found = StoredFeatures.of_images(bundle, corrections.images[rows], "shown", by_masks=True)
+    sees_places = not torch.equal(found.seen.marked, features.rows(rows).seen.marked)
+    return [found] if sees_places else []

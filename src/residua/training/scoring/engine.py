@@ -6,6 +6,7 @@ So no score depends on its neighbours.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from residua.images.channels import own_channels
 from residua.images.listing import Progress
 from residua.training.scoring.graph import InferenceGraph
 from residua.training.scoring.image_list import ImageList, Images
-from residua.training.scoring.learned_score import Seen, see
+from residua.training.scoring.learned_score import Seen, see, under_masks
 from residua.training.scoring.prepare import Prepare
 from residua.training.synthesis import Draws, make_anomalies
 
@@ -203,16 +204,26 @@ def see_images(
     *,
     batch_size: int,
     made: str | None = None,
+    by_masks: bool = False,
 ) -> Seen:
-    """What `images`, or anomalies `made` on them, are learnt by, in the same batches."""
+    """What `images`, or anomalies `made` on them, are learnt by, in the same batches.
+
+    `by_masks`: by what lies under their masks, which all must have, not by what stands out, where
+    the scorer sees places.
+    """
     sizes: list[int] = []
+    masks = iter(images.masks if by_masks else ())
     draws = Draws(torch.Generator().manual_seed(0), graph.prepare.unit.device)
 
     def seen(prepared: Tensor) -> Tensor:
         if made is not None:
             prepared = make_anomalies(draws, prepared)[made]
         prepared = prepared.contiguous(memory_format=torch.channels_last)
-        parts = see(graph.scorer.view(prepared))
+        view = graph.scorer.view(prepared)
+        parts = see(view)
+        if by_masks and view.features is not None and view.features[0, 0].numel() > 1:
+            some = [torch.from_numpy(mask) for mask in islice(masks, len(prepared))]
+            parts = parts._replace(marked=under_masks(view.features, some))
         sizes[:] = [parts.marked.shape[1], parts.overall.shape[1]]
         return torch.cat([parts.score[:, None], parts.marked, parts.overall], 1)
 

@@ -64,7 +64,14 @@ class KindHead(nn.Module):
         is_known = (self.known[0] + self.known[1] * _likeness(values, self.means)).sigmoid()
         return torch.cat([of_kinds * is_known[:, None], 1 - is_known[:, None]], dim=1)
 
-    def fit(self, white: Tensor, kinds: Tensor, groups: Tensor, others: Tensor) -> KindLearning:
+    def fit(
+        self,
+        white: Tensor,
+        kinds: Tensor,
+        groups: Tensor,
+        others: Tensor,
+        more: tuple[Tensor, Tensor, Tensor] | None = None,
+    ) -> KindLearning:
         """Learn kinds from defects, of which each kind has two groups at least.
 
         - `white`: float tensor, (n, n_features). Whitened features of the defects.
@@ -72,14 +79,24 @@ class KindHead(nn.Module):
           together.
         - `others`: float tensor, (n_others, n_features). Of images that are of no kind, which count
           where there is one kind only.
+        - `more`: Features, kinds and groups that tell the kinds apart too, and are not asked.
         """
         from sklearn.linear_model import LogisticRegression
 
         values, n_kinds = tamed(white), int(kinds.max()) + 1
+        shown = (values, kinds, groups)
+        if more is not None:
+            first, second, third = more
+            shown = (
+                torch.cat([values, tamed(first)]),
+                torch.cat([kinds, second]),
+                torch.cat([groups, third]),
+            )
         logits, near = torch.zeros(len(values), n_kinds), torch.zeros(len(values))
         for fold in folds_of(groups):
             out = torch.isin(groups, fold)
-            weights, bias = _regressed(values[~out], kinds[~out], n_kinds)
+            known = ~torch.isin(shown[2], fold)
+            weights, bias = _regressed(shown[0][known], shown[1][known], n_kinds)
             logits[out] = values[out] @ weights.T + bias
             near[out] = _likeness(values[out], _means(values[~out], kinds[~out], n_kinds))
         # Normal images lie far from all defects, so beside kinds left out they would say little.
@@ -90,7 +107,7 @@ class KindHead(nn.Module):
             far.append(_likeness(values[is_it], _means(values[~is_it], left, n_kinds - 1)))
         unknown = torch.cat(far)
         chosen = min(_CALM, key=lambda calm: float(F.cross_entropy(logits * calm, kinds)))
-        self.weights, self.bias = (part * chosen for part in _regressed(values, kinds, n_kinds))
+        self.weights, self.bias = (part * chosen for part in _regressed(*shown[:2], n_kinds))
         self.means = _means(values, kinds, n_kinds)
         both = torch.cat([near, unknown])[:, None].double().numpy()
         centre, spread = both.mean(), max(float(both.std()), 1e-6)

@@ -115,6 +115,23 @@ def see(view: View) -> Seen:
     return Seen(output.score, marked, overall)
 
 
+def under_masks(features: Tensor, masks: list[Tensor]) -> Tensor:
+    """Features averaged over what lies under the masks, (batch, n_features); 0 beyond the last.
+
+    Examples
+    --------
+    >>> features = torch.arange(4.0).view(1, 1, 2, 2)
+    >>> under_masks(features, [torch.tensor([[False, False, True, True]] * 4)])
+    tensor([[2.]])
+    """
+    averages = torch.zeros(features.shape[:2])
+    for row, mask in enumerate(masks):
+        weights = F.adaptive_avg_pool2d(mask.float()[None, None], features.shape[2:])[0, 0]
+        weighted = (features[row].float() * weights).sum((1, 2))
+        averages[row] = weighted / weights.sum().clamp(min=_TINY)
+    return averages
+
+
 class LearnedScorer(ScorerAround):
     """Another scorer's score, less what is like corrected false alarms, plus a head for defects.
 
@@ -210,6 +227,7 @@ class LearnedScorer(ScorerAround):
         made: Seen | None = None,
         reach: Reach = "wide",
         teaches: tuple[Tensor, Tensor] | None = None,
+        shown: tuple[Seen, Tensor] | None = None,
     ) -> Learning:
         """Learn from corrected images beside normal ones that neither calibrate nor test.
 
@@ -231,6 +249,8 @@ class LearnedScorer(ScorerAround):
           like it; else its repeats are. Narrow: repeats alone. None: nothing is lowered.
         - `teaches`: two bool tensors in the shapes of the scores of `good` and `defects`. Which of
           their tiles teach; all that are seen unless told.
+        - `shown`: Some defects by what lies under their masks, and which of `defects` each is,
+          int64 (n,). They teach kinds too.
         """
         normals, of_normals = normals.apart()
         is_held_out = is_held_out[of_normals]
@@ -258,7 +278,7 @@ class LearnedScorer(ScorerAround):
                 self.weight = torch.tensor(0.0)
             self.bad = F.normalize(self._white(bad.teaching), dim=1)
             if kinds is not None:
-                told = self._learn_kinds(bad, kinds[bad.image], held_out)
+                told = self._learn_kinds(bad, kinds, held_out, shown)
         of_good = of_defects = unraised = torch.zeros(0)
         is_alone = torch.zeros(0, dtype=torch.bool)
         if alarms is not None:
@@ -331,12 +351,22 @@ class LearnedScorer(ScorerAround):
         self.alike = torch.stack([lows, torch.maximum(full, lows + _LEAST_RANGE)], 1)
         return is_alone
 
-    def _learn_kinds(self, defects: _Corrected, kinds: Tensor, others: Seen) -> KindLearning:
+    def _learn_kinds(
+        self,
+        defects: _Corrected,
+        kinds: Tensor,
+        others: Seen,
+        shown: tuple[Seen, Tensor] | None,
+    ) -> KindLearning:
         """Learn the kinds of defects that have one, beside images of none."""
-        named = (kinds >= 0) & defects.teaches
+        of_tiles, more = kinds[defects.image], None
+        named = (of_tiles >= 0) & defects.teaches
+        if shown is not None and bool((is_named := kinds[shown[1]] >= 0).any()):
+            rows = shown[1][is_named]
+            more = self._white(shown[0].rows(is_named)), kinds[rows], defects.groups[rows]
         self.kinds = KindHead()
         white, of_others = self._white(defects.tiles.rows(named)), self._white(others)
-        return self.kinds.fit(white, kinds[named], defects.group[named], of_others)
+        return self.kinds.fit(white, of_tiles[named], defects.group[named], of_others, more)
 
     def _learn_defects(
         self,
