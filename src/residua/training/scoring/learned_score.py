@@ -124,9 +124,9 @@ def under_masks(features: Tensor, masks: list[Tensor]) -> Tensor:
     >>> under_masks(features, [torch.tensor([[False, False, True, True]] * 4)])
     tensor([[2.]])
     """
-    averages = torch.zeros(features.shape[:2])
+    averages, (height, width) = torch.zeros(features.shape[:2]), features.shape[2:]
     for row, mask in enumerate(masks):
-        weights = F.adaptive_avg_pool2d(mask.float()[None, None], features.shape[2:])[0, 0]
+        weights = F.adaptive_avg_pool2d(mask.float()[None, None], (height, width))[0, 0]
         weighted = (features[row].float() * weights).sum((1, 2))
         averages[row] = weighted / weights.sum().clamp(min=_TINY)
     return averages
