@@ -112,6 +112,7 @@ def learn_model(
     )
     is_alarm, is_new = is_good & (was_flagged | was_good), ~(was_good | was_defect)
     calibration = _Calibration.of(bundle, stored).corrected_by(corrections, copies)
+    shown = shown_by_masks(bundle, corrections, of_corrections, stored.of("shown"))
     told = {*of_corrections.pixels.tolist(), *copies.of}
     stored = stored.rows(np.array([one not in told for one in stored.pixels.tolist()], np.bool_))
     taught = joined(
@@ -121,8 +122,8 @@ def learn_model(
             of_corrections.rows(~is_good),
         ]
     )
-    made, shown = stored.of("made"), stored.of("shown")
-    shown = joined([shown, *shown_by_masks(bundle, corrections, of_corrections)])
+    made = stored.of("made")
+    shown = shown.rows(np.isin(shown.pixels, taught.of("defect").pixels))
     normals, calibration, lent = _normals(
         stored, calibration, {*taught.pixels.tolist(), *copies.of}
     )

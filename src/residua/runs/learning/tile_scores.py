@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from residua.runs.learning.corrections import Corrections
-from residua.runs.learning.features import StoredFeatures
+from residua.runs.learning.features import StoredFeatures, joined
 from residua.training.bundle import Bundle, BundleConfig
 from residua.training.scoring.learned_score import LearnedScorer, Seen
 
@@ -83,10 +83,10 @@ def teaching_tiles(
 
 
 def shown_by_masks(
-    bundle: Bundle, corrections: Corrections, features: StoredFeatures
-) -> list[StoredFeatures]:
+    bundle: Bundle, corrections: Corrections, features: StoredFeatures, known: StoredFeatures
+) -> StoredFeatures:
     """Labelled defects by what lies under their masks, where the model sees whole images and
-    places in them.
+    places in them; with those `known` of earlier steps.
     """
     masks = corrections.images.masks
     rows = np.array(
@@ -97,8 +97,9 @@ def shown_by_masks(
         ],
         np.int64,
     )
+    known = known.rows(~np.isin(known.pixels, features.pixels[rows]))
     if not len(rows):
-        return []
+        return known
     found = StoredFeatures.of_images(bundle, corrections.images[rows], "shown", by_masks=True)
     sees_places = not torch.equal(found.seen.marked, features.rows(rows).seen.marked)
-    return [found] if sees_places else []
+    return joined([known, found]) if sees_places else known
