@@ -1,10 +1,11 @@
 """Several products in one bundle beside a bundle each, and what thresholds of products promise.
 
-    python benchmarks/products.py garments|parts|promises DATA [--draws N]
+    python benchmarks/products.py garments|pieces|parts|promises DATA [--draws N]
 
 `garments`: the ten classes of Fashion-MNIST are ten products, 200 good images of each to train on.
 Defects are made (a patch of noise, a scratch, a piece of the same garment at another place), and in
 a second row a defect is a garment of another product, which one bundle for all knows as good.
+`pieces`: the same, where a garment's own memory gets one piece of the memory of all garments.
 `parts`: tiles, commutators and lenses. `promises`: simulated scores of ten products, nine with 100
 normal calibration images and one with fewer, which borrows. What is there already is not made
 again.
@@ -85,8 +86,8 @@ def compared(
     }
 
 
-def garments(data: Path) -> dict[str, Any]:
-    """Ten garments; defects are made, or garments of another product."""
+def ten_garments(data: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Training images, and tests whose defects are made or garments of another product."""
     images, classes = fashion(data, "train")
     later, later_classes = fashion(data, "t10k")
     rng = np.random.default_rng(0)
@@ -100,6 +101,12 @@ def garments(data: Path) -> dict[str, Any]:
         made[name] = ImageSet.from_arrays(np.concatenate([good, bad])), flags
         others = later[later_classes != place][rng.permutation(9000)[:N_BAD]]
         swapped[name] = ImageSet.from_arrays(np.concatenate([good, others])), flags
+    return train, made, swapped
+
+
+def garments(data: Path) -> dict[str, Any]:
+    """Ten garments; defects are made, or garments of another product."""
+    train, made, swapped = ten_garments(data)
     found = {}
     for recipe in ("memory lite0", "memory filters", "neighbours", "pca"):
         name, _, backbone = recipe.partition(" ")
@@ -109,6 +116,31 @@ def garments(data: Path) -> dict[str, Any]:
     options = {"recipe": "memory", "backbone": "lite0", "threads": 1}
     found["memory lite0, other garments"] = compared(train, swapped, **options)
     return found
+
+
+def pieces(data: Path) -> dict[str, Any]:
+    """ROC AUC lost where one piece of each garment's own memory is that of all garments."""
+    train, made, swapped = ten_garments(data)
+    options: dict[str, Any] = {"recipe": "memory", "backbone": "lite0", "threads": 1}
+    pictures = [image for images in train.values() for image in images]
+    together = OneClassDetector(**options).fit(ImageSet.from_arrays(pictures))
+    of_all: Any = together.bundle_.graph.scorer
+    lost: dict[str, list[float]] = {}
+    for name in train:
+        alone = OneClassDetector(**options).fit(ImageSet.from_arrays(list(train[name])))
+        own: Any = alone.bundle_.graph.scorer
+        kept = {piece: getattr(own, piece) for piece in ("nearest", "places", "gaussian")}
+        for test, (images, is_bad) in (("made", made[name]), ("other garments", swapped[name])):
+            best = roc_auc(is_bad, alone.anomaly_scores(images))
+            for piece, before in kept.items():
+                setattr(own, piece, getattr(of_all, piece))
+                area = roc_auc(is_bad, alone.anomaly_scores(images))
+                setattr(own, piece, before)
+                lost.setdefault(f"{test}: {piece}", []).append(float(best - area))
+    return {
+        name: {"lost": float(np.mean(one)), "lost_se": float(np.std(one, ddof=1) / np.sqrt(10))}
+        for name, one in lost.items()
+    }
 
 
 def parts(data: Path) -> dict[str, Any]:
@@ -212,7 +244,7 @@ def promises(n_draws: int) -> dict[str, Any]:
 def main() -> None:
     """Run one part, unless its result is there, and keep it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("part", choices=("garments", "parts", "promises"))
+    parser.add_argument("part", choices=("garments", "pieces", "parts", "promises"))
     parser.add_argument("data", nargs="?", default="../shared/data")
     parser.add_argument("--draws", type=int, default=400)
     asked = parser.parse_args()
@@ -222,6 +254,7 @@ def main() -> None:
         return
     found = {
         "garments": lambda: garments(Path(asked.data)),
+        "pieces": lambda: pieces(Path(asked.data)),
         "parts": lambda: parts(Path(asked.data)),
         "promises": lambda: promises(asked.draws),
     }[asked.part]()
