@@ -84,7 +84,7 @@ class Sides(NamedTuple):
 
     The longer side is `default` at most, and the shorter one `smallest` at least. With `largest`,
     large images are seen finer, up to the area of a square of that side. Images whose shorter side
-    has the pixels of `enlarged` are brought up to `default`.
+    has `enlarged` pixels are brought up to `default`, and smaller ones up to `smallest`.
     """
 
     default: int = 128
@@ -113,8 +113,10 @@ def network_size(
     """
     heights, widths = sizes[:, 0], sizes[:, 1]
     own = int(max(np.median(heights), np.median(widths)))
-    if sides.enlarged is not None and np.median(sizes.min(axis=1)) >= sides.enlarged:
-        own = max(own, sides.default)
+    if sides.enlarged is not None:
+        shorter = float(np.median(sizes.min(axis=1)))
+        is_large = shorter >= sides.enlarged
+        own = max(own, sides.default if is_large else round(own * sides.smallest / shorter))
     is_uniform = bool((sizes == sizes[0]).all())
     if is_uniform and longer_side is None and own == int(sizes[0].max()) <= sides.default:
         return int(heights[0]), int(widths[0])

@@ -41,9 +41,9 @@ def test_images_stay_as_they_are_up_to_the_recipes_side_and_keep_their_proportio
 
 
 @pytest.mark.parametrize(
-    ("size", "expected"), [((128, 96), (256, 192)), ((64, 64), (256, 256)), ((63, 64), (63, 64))]
+    ("size", "expected"), [((128, 96), (256, 192)), ((64, 64), (256, 256)), ((24, 32), (48, 64))]
 )
-def test_a_memory_enlarges_small_photographs_but_no_pictures_of_single_objects(size, expected):
+def test_a_memory_enlarges_small_photographs_more_than_pictures_of_single_objects(size, expected):
     """In trials too: else `auto` would choose by another size than it fits."""
     memory = make_recipe("memory", backbone="filters")
     for is_trial in (False, True):
@@ -105,7 +105,8 @@ def test_the_sentence_says_what_preparing_does():
 
 
 @pytest.mark.parametrize(
-    "shape", [(28, 28), (63, 300), (64, 64), (400, 300), (1240, 500), (1024, 1024)]
+    "shape",
+    [(28, 28), (63, 300), (64, 64), (128, 96), (2000, 100), (400, 300), (1240, 500), (1024, 1024)],
 )
 @pytest.mark.parametrize("size", [None, 320])
 def test_check_and_fit_expect_the_size_that_the_network_gets(shape, size):

