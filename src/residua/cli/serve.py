@@ -8,7 +8,16 @@ from typing import Annotated
 import typer
 
 from residua._text import say
-from residua.cli.options import Engine, Quiet, Root, Run, ScoringDevice, engine_for, names
+from residua.cli.options import (
+    Engine,
+    ProductOfRun,
+    Quiet,
+    Root,
+    Run,
+    ScoringDevice,
+    engine_for,
+    names,
+)
 
 
 # Typer reads the options off the signature, so that each is spelled here; the body is short.
@@ -34,6 +43,7 @@ def serve(
         ),
     ] = None,
     root: Root = None,
+    product: ProductOfRun = None,
     random_share: Annotated[
         float,
         typer.Option(
@@ -163,10 +173,10 @@ def serve(
     engine = engine_for(device, engine, "serve")
     model = load_model(run, engine, on_note=lambda note: say(note, err=True))
     opened = None
-    if review is None and not review_out is root is None:
+    if review is None and any(one is not None for one in (review_out, root, product)):
         raise InputError(
-            "serve: --review-out and --root are for a review. Got no --review. Name the images with"
-            " it."
+            "serve: --review-out, --root and --product are for a review. Got no --review. Name the"
+            " images with it."
         )
     if review is not None:
         with watching(quiet=quiet) as watcher:
@@ -178,6 +188,7 @@ def serve(
                 root=root,
                 engine=engine,
                 share=random_share,
+                product=product,
                 watcher=watcher,
             )
     if watch is not None and not watch.is_dir():

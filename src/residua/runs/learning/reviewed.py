@@ -15,6 +15,7 @@ class Reviewed(Record):
     """The review of one source: ``source`` as it was named, ``root`` the folder that the paths of
     `corrections.csv` are relative to, and the model (weights, threshold, engine) whose scores
     ordered the images. ``random_share`` is the share of images that were drawn at random.
+    ``product`` is what told which product an image shows; None: as in the run.
     """
 
     format: Literal["residua-review"] = "residua-review"
@@ -26,6 +27,7 @@ class Reviewed(Record):
     threshold: float
     engine: str
     random_share: float
+    product: str | None = None
 
 
 def read_reviewed(folder: Path) -> Reviewed | None:

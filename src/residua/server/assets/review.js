@@ -68,8 +68,8 @@
     const scored = image.scored, pictures = scored && scored.pictures;
     byId("badge").className = `badge ${image.flagged ? "anomalous" : "normal"}`;
     byId("badge").textContent = image.flagged ? "Flagged" : "Not flagged";
-    byId("words").textContent = scored ? `Score ${significant(scored.score)}, threshold ${significant(state.threshold)}` + (image.why === "flagged" ? "" : `, ${image.why}`) : "";
-    byId("path").textContent = image.path + (image.part ? ` (${image.part} image of the run)` : "");
+    byId("words").textContent = scored ? `Score ${significant(scored.score)}, threshold ${significant(scored.threshold)}` + (image.why === "flagged" ? "" : `, ${image.why}`) : "";
+    byId("path").textContent = image.path + (image.part ? ` (${image.part} image of the run)` : "") + (scored?.product ? `, product ${scored.product}` : "");
     for (const [place, source] of [["image", pictures?.image], ["under", pictures?.image], ["map", pictures?.map]]) {
       if (source) byId(place).src = source; else byId(place).removeAttribute("src");
       byId(place).classList.toggle("pixelated", Boolean(scored) && Math.max(scored.image.width, scored.image.height) <= 128);
@@ -95,7 +95,7 @@
 
   function showState() {
     const {views} = state;
-    byId("about").textContent = `${state.source}: ${count(state.n_images, "image")}, ${number(state.n_flagged)} flagged`;
+    byId("about").textContent = `${state.source}: ${count(state.n_images, "image")}, ${number(state.n_flagged)} flagged` + (state.n_undecided ? `, ${number(state.n_undecided)} more not judged: there is no threshold for their product` : "");
     const options = [["open", "to do"], ["second", "second opinion"], ["disagree", "disagreements"], ["mine", "my answers"]];
     for (const [name, words] of options) byId("view").querySelector(`[value=${name}]`).textContent = `${words} (${number(views[name])})`;
     byId("progress").max = state.n_asked;
@@ -110,7 +110,9 @@
     const names = Object.entries(state.reviewers).map(([name, n]) => `${name} ${number(n)}`);
     byId("reviewers").textContent = (names.length ? `Answered: ${names.join(", ")}.` : "Nobody has answered yet.") + (views.disagree ? ` Reviewers disagree on ${count(views.disagree, "image")}. What one calls good and another a defect teaches nothing until somebody changes an answer.` : "");
     byId("table").textContent = `${state.folder}/corrections.csv`;
-    byId("command").textContent = state.command;
+    byId("advice").textContent = state.advice;
+    byId("command").textContent = state.command ?? "";
+    byId("command").hidden = !state.command;
   }
 
   function rateBar(rate) {

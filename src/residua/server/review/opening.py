@@ -50,17 +50,20 @@ def open_review(
     root: str | Path | None = None,
     engine: str = "torch",
     share: float = 0.2,
+    product: str | None = None,
     watcher: Watcher | None = None,
 ) -> Review:
     """Score `source` by the run's model, as far as it is not scored yet, and order its images.
 
     Scores, answers and `corrections.csv` lie in `folder`, else in the run's folder ``review``. A
     review goes on where it stopped. Of the images that are asked, `share` are drawn at random. The
-    paths of a manifest are relative to `root`, else to the manifest.
+    paths of a manifest are relative to `root`, else to the manifest. `product` says which product
+    an image shows, as in `load_images`; left out, as in the run. An image of a product without a
+    threshold is not asked about.
 
-    Raises InputError if the run has no threshold, the images of `source` are no files of their own,
-    or `folder` holds the review of another source. Raises OutputError if the folder cannot be
-    written, or another process reviews into it.
+    Raises InputError if the run, or every product that `source` shows, has no threshold, the images
+    of `source` are no files of their own, or `folder` holds the review of another source. Raises
+    OutputError if the folder cannot be written, or another process reviews into it.
     """
     watcher = watcher or Watcher()
     point = model.facts.operating_point
@@ -69,11 +72,6 @@ def open_review(
             f"{run}: a review takes a detector with a threshold. Got"
             f" {'none' if model.facts.job == 'detect' else 'another model'}. Fit one with --job"
             " detect, or choose a threshold with `residua threshold`."
-        )
-    if model.facts.products is not None:
-        raise InputError(
-            f"{run}: a review takes a detector with one threshold. Got one for each product. Score"
-            " the images with `residua score`, and review them by its column anomalous."
         )
     place = ensure_folder(Path(run) / "review" if folder is None else folder, where="serve")
     opened = open_run(run)
@@ -91,6 +89,7 @@ def open_review(
             threshold=point.threshold,
             engine=engine,
             random_share=share,
+            product=product,
         )
         _begin(place, reviewed, watcher)
         keep_reviewed(place, reviewed)
@@ -101,6 +100,7 @@ def open_review(
             resume=True,
             engine=engine,
             root=root,
+            product=product,
             watcher=watcher,
             raw_cells=True,
         )
@@ -110,6 +110,16 @@ def open_review(
                 f"{count(summary.n_unreadable, 'image')} cannot be read and"
                 f" {'is' if summary.n_unreadable == 1 else 'are'} not asked about: {first}"
             )
+        if n := summary.undecided.total():
+            why = few(summary.undecided)
+            if n == summary.n_images:
+                raise InputError(
+                    f"{source}: a review must have an image whose product has a threshold. Got none"
+                    f" of {count(n, 'image')}: {why}. Say with --product which product an image"
+                    " shows, or give that product a threshold with `residua threshold`."
+                )
+            is_or_are = "is" if n == 1 else "are"
+            watcher.note(f"{count(n, 'image')} {is_or_are} not judged and not asked about: {why}")
         table = _table(place, share, files, model, watcher)
         items, encoded = _found(table.items, files, watcher)
         if not items:
@@ -118,7 +128,8 @@ def open_review(
                 " a file. Name a folder with images, or a manifest."
             )
         table = replace(table, items=items)
-        review = Review(Book(place), table, encoded, reviewed, str(run))
+        learns = model.facts.products is None
+        review = Review(Book(place), table, encoded, reviewed, str(run), learns=learns)
         review.ceiling = model.ceiling or _ceiling(review, model)
         review.until_closed(stack.pop_all())
         return review
@@ -184,23 +195,33 @@ def _begin(place: Path, reviewed: Reviewed, watcher: Watcher) -> None:
             f"{place}: a folder holds the review of one source. Got {reviewed.source}, and it holds"
             f" that of {before.source}. Name another folder with --review-out."
         )
-    same = ("weights", "threshold", "engine", "source")
+    same = ("weights", "threshold", "engine", "source", "product")
     if any(getattr(before, name) != getattr(reviewed, name) for name in same):
-        watcher.note("another source, model, threshold or engine: all images are scored again")
+        watcher.note(
+            "another source, model, threshold, engine or rule for products: all images are scored"
+            " again"
+        )
         (place / _SCORES).unlink(missing_ok=True)
         shutil.rmtree(place / f".{_SCORES}.part", ignore_errors=True)
 
 
 def _table(place: Path, share: float, files: Files, model: ServedModel, watcher: Watcher) -> Table:
     """The queue by a table of scores, which is read piece by piece: only its paths are held."""
-    columns = array("f"), array("b"), array("Q")
+    columns = array("f"), array("b"), array("Q"), array("q")
+    products = model.facts.products
+    place_of = {name: row for row, name in enumerate(() if products is None else products.names)}
     n_trained = 0
     for row in _rows(place):
         n_trained += files.is_own and row["split"] in _TRAINED
         columns[0].append(float(row["score"] or "nan"))
         columns[1].append(row["anomalous"] == "true")
         columns[2].append(draw_key(row["path"]))
+        columns[3].append(place_of.get(row.get("product", ""), -1))
     scores, keys = np.array(columns[0], np.float32), np.array(columns[2], np.uint64)
+    n_scored, shown = int(np.isfinite(scores).sum()), None
+    if products is not None:
+        shown = products.at(np.array(columns[3], np.int64))
+        scores = products.aligned(scores, shown)
     flagged = np.array(columns[1], np.bool_) & np.isfinite(scores)
     sides = [candidates(scores, flagged, side=side) for side in (True, False)]
     seen = {row: path for row, (path, _) in _named(place, np.concatenate(sides).tolist()).items()}
@@ -218,10 +239,12 @@ def _table(place: Path, share: float, files: Files, model: ServedModel, watcher:
             is_flagged=bool(flagged[row]),
             why=why,
             part=told[row][1] if files.is_own else None,
+            product=None if shown is None else shown[row],
         )
         for row, why in zip(queue.rows, queue.why, strict=True)
     )
-    return Table(flagged, np.isfinite(scores), queue, items, n_trained)
+    readable = np.isfinite(scores)
+    return Table(flagged, readable, queue, items, n_trained, n_scored - int(readable.sum()))
 
 
 def _rows(place: Path) -> Iterator[dict[str, Any]]:

@@ -30,7 +30,10 @@ _HELD_SECONDS = 90.0
 
 @dataclass(frozen=True)
 class Item:
-    """An image of the queue: its row in the table of scores, and why it is asked."""
+    """An image of the queue: its row in the table of scores, and why it is asked.
+
+    Of a run with products, `score` is on the scale that all of them have in common.
+    """
 
     id: str
     path: str
@@ -39,17 +42,23 @@ class Item:
     is_flagged: bool
     why: str
     part: str | None
+    product: str | None
 
 
 @dataclass(frozen=True)
 class Table:
-    """What the table of scores says of all images; `n_trained` of them trained the model."""
+    """What the table of scores says of all images; `n_trained` of them trained the model.
+
+    About `n_undecided` nothing is decided, as their product has no threshold; they count as not
+    `readable`.
+    """
 
     flagged: NDArray[np.bool_]
     readable: NDArray[np.bool_]
     queue: Queue
     items: tuple[Item, ...]
     n_trained: int
+    n_undecided: int = 0
 
 
 class Review:
@@ -62,9 +71,11 @@ class Review:
         encoded: EncodedImages,
         reviewed: Reviewed,
         run: str,
+        *,
+        learns: bool = True,
     ) -> None:
         self.book, self.reviewed, self.items = book, reviewed, table.items
-        self.run = run
+        self.run, self.learns = run, learns
         self._table, self._encoded = table, encoded
         self._places = {item.id: place for place, item in enumerate(table.items)}
         self._held: dict[str, tuple[str, float]] = {}
@@ -81,13 +92,24 @@ class Review:
 
     def next_step(self) -> str:
         """How much has been said, and the command that learns from it."""
+        done = f"{count(len(self.book.answers), 'image')} answered."
+        return f"{done} {self.advice}" + (f"\n  {self.command}" if self.command else "")
+
+    @property
+    def advice(self) -> str:
+        """What becomes of the answers."""
+        if self.learns:
+            return "Learn from them:"
         return (
-            f"{count(len(self.book.answers), 'image')} answered. Learn from them:\n  {self.command}"
+            "residua learn takes corrections of runs with one threshold alone: put these labels"
+            " into the source of the run, and fit again."
         )
 
     @property
-    def command(self) -> str:
+    def command(self) -> str | None:
         """The command that learns from the answers, with paths as they were named."""
+        if not self.learns:
+            return None
         run, table, out = map(quote, (self.run, str(self.book.table), f"{self.run.rstrip('/')}-2"))
         return f"residua learn {run} {table} --out {out}"
 
@@ -159,6 +181,10 @@ class Review:
     def n_trained(self) -> int:
         """Images that trained the model."""
         return self._table.n_trained
+
+    def n_undecided(self) -> int:
+        """Images with a score for whose product there is no threshold."""
+        return self._table.n_undecided
 
     def n_flagged_open(self) -> int:
         """Flagged images that nobody has answered."""

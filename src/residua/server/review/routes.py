@@ -60,17 +60,20 @@ class Counts(Record):
 class ReviewState(Record):
     """How far a review is, and what one reviewer sees next.
 
-    ``images`` are ids, and ``back`` is the image whose answer was just taken back.
+    ``images`` are ids, and ``back`` is the image whose answer was just taken back. Where each
+    product has its own ``threshold`` there is none here, and no ``command``.
     """
 
     source: str
     folder: str
-    command: str
-    threshold: float
+    advice: str
+    command: str | None
+    threshold: float | None
     n_images: int
     n_flagged: int
     n_flagged_open: int
     n_trained: int
+    n_undecided: int
     n_asked: int
     n_answered: int
     random_share: float
@@ -128,7 +131,7 @@ def review_routes(routes: APIRouter, service: Service, review: Review) -> None:
         item = _item(review, image)
 
         def finish(sight: Sight, scored: ImageResult) -> ImageScore:
-            return service.model.answer(sight, scored).model_copy(
+            return service.model.answer(sight, scored, item.product).model_copy(
                 update={"pictures": pictures_of(sight.pixels, scored, review.ceiling)}
             )
 
@@ -187,12 +190,14 @@ def _state(review: Review, reviewer: str, view: View, after: str | None = None) 
     return ReviewState(
         source=told.source,
         folder=str(review.book.folder),
+        advice=review.advice,
         command=review.command,
-        threshold=told.threshold,
+        threshold=told.threshold if review.learns else None,
         n_images=review.n_images(),
         n_flagged=review.n_flagged(),
         n_flagged_open=review.n_flagged_open(),
         n_trained=review.n_trained(),
+        n_undecided=review.n_undecided(),
         n_asked=len(review.items),
         n_answered=len(review.items) - views["open"],
         random_share=told.random_share,
