@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from residua.engines.interface import ModelFacts
-from residua.errors import SourceError
+from residua.errors import InputError, SourceError
 from residua.images import Grouping, ImageSet, load_images
 from residua.images.products import OfModel
 from residua.images.reading import Reading
@@ -100,7 +100,15 @@ class Origin:
         return self if told is None else replace(self, product=told)
 
     def for_model(self, facts: ModelFacts) -> Origin:
-        """The same source, its products by the rule of the model where nobody told another."""
+        """The same source, its products by the rule of the model where nobody told another.
+
+        Raises InputError if somebody told one, and the model has no products.
+        """
+        if facts.products is None and self.product is not None:
+            raise InputError(
+                f"--product: the run must have products. It has none. Got {str(self.product)!r}."
+                " Leave --product out, or fit with it."
+            )
         if facts.products is None or self.product is not None:
             return self
         return replace(self, product=OfModel(facts.products.rule))

@@ -83,7 +83,7 @@ def score_run(
     `source` together, once they are scored.
 
     Raises InputError with `resume`, where the run has another model or threshold now, or `source`,
-    `engine` or `bits` are others.
+    `engine` or `bits` are others. Raises it with `product` if the run has no products.
 
     Returns
     -------

@@ -117,6 +117,11 @@ def test_images_that_show_no_known_product_are_refused(line, source, served, tmp
     again.close()
 
 
+def test_a_rule_for_products_of_a_run_without_any_is_refused(run, model, photos, tmp_path):
+    with pytest.raises(InputError, match="the run must have products"):
+        open_review(run, str(photos), model, folder=tmp_path / "review", product="folder")
+
+
 class TestPage:
     pytestmark = BROWSER
 

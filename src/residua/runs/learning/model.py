@@ -390,7 +390,8 @@ def check_learns(config: BundleConfig) -> OperatingPoint:
     if config.products is not None:
         raise InputError(
             "learn: the model must have one threshold. This one has a threshold for each product,"
-            " which learning does not choose anew. Fit again with all images."
+            " which learning does not choose anew. Put the corrected labels into the source of the"
+            " run, and fit again."
         )
     return point
 
