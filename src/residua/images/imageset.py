@@ -213,7 +213,7 @@ class ImageSet(Shown):
 
     @property
     def uniform_size(self) -> tuple[int, int] | None:
-        """(height, width) if all images, or of an empty set the source's, have it, else None."""
+        """(height, width) that all images have, else None; an empty set has its source's."""
         sizes = self._table.pixels.sizes[self._rows] if len(self) else self._table.pixels.sizes
         return (
             None
