@@ -234,8 +234,9 @@ def test_without_its_error_it_scores_as_a_memory_does_and_keeps_no_image(registe
     options = {"backbone": "mine", "size": 40}
     recipe = make_recipe("feature", **options)
     settings = {"epochs": 1, "batch_size": 16, "precision": "fp32"}
-    feature = OneClassDetector(recipe, **settings).fit(images)
-    memory = OneClassDetector(make_recipe("memory", even=True, **options)).fit(images)
+    side = images.shape[1]  # a memory would enlarge them
+    feature = OneClassDetector(recipe, size=side, **settings).fit(images)
+    memory = OneClassDetector(make_recipe("memory", even=True, **options), size=side).fit(images)
     expected = memory.anomaly_scores(odd)
     np.testing.assert_allclose(feature.anomaly_scores(odd), expected, rtol=1e-4, atol=1e-4)
     state = feature.bundle_.graph.state_dict()
