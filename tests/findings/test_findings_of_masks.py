@@ -11,6 +11,7 @@ from residua.findings import (
     find_suspicious_masks,
     find_torn_groups,
 )
+from residua.images.resize import say_narrowest
 from residua.records import Estimate
 
 RNG = np.random.default_rng(0)
@@ -69,6 +70,14 @@ def test_narrow_defects_on_images_that_are_not_shrunk_are_a_note():
     told = find_small_defects(np.array([1.0] * 9), np.full((9, 2), 28), (28, 28))
     assert told.severity == "note"
     assert "as stored" in told.meaning and "--size" not in told.what_to_do
+
+
+def test_enlarging_shows_no_more_of_a_narrow_defect():
+    widths, sizes = np.array([1.0] * 8 + [2.0] * 7), np.full((15, 2), 100)
+    told = find_small_defects(widths, sizes, (256, 256))
+    assert (told.measured["n_narrow"], told.measured["smallest"]) == (15, 1.0)
+    assert told.severity == "note" and "as stored; the narrowest is 1 px" in told.meaning
+    assert "3 px wide there" not in say_narrowest(sizes, (256, 256))
 
 
 def test_masks_that_stand_out_are_not_accused():

@@ -260,6 +260,7 @@ def test_the_estimator_takes_tiles_and_a_region_and_keeps_them(source, tmp_path)
         ({"job": "detect", "tiles": "many"}, "auto or a whole number from 1 to 64. Got many"),
         ({"job": "detect", "tiles": 0}, r"^fit: --tiles must be auto .* to 64\. Got 0\. [^.]*\.$"),
         ({"job": "detect", "tiles": 2, "trim": 0.1}, "trim drops whole images"),
+        ({"job": "detect", "product": "folder", "trim": 0.1}, "the most varied one"),
         ({"job": "detect", "region": "none.png"}, r"fit: none.png: must hold a region.*[^.]\.$"),
     ],
 )

@@ -224,7 +224,7 @@ Size = Annotated[
         help=(
             "Longer side in pixels that the network sees. Default: up to 128 (256 with inspect,"
             " memory and feature, 64 to classify); images of one size up to that are not resized."
-            " memory sees large images finer."
+            " memory enlarges small images, and sees large ones finer."
         )
     ),
 ]

@@ -53,7 +53,7 @@ def find_small_defects(
     from residua.images.resize import NARROW  # slow to load, and arrays are judged without it
 
     scale = np.sqrt(math.prod(network_size) / sizes.astype(np.float64).prod(axis=1))
-    seen = widths * scale
+    seen = widths * np.minimum(scale, 1)  # enlarging shows no more
     n_narrow, smallest = int((seen < NARROW).sum()), float(seen.min())
     if n_narrow == 0:
         return None

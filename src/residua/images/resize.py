@@ -73,6 +73,8 @@ def say_narrowest(sizes: NDArray[Any], seen_size: tuple[int, int]) -> str:
     'a defect narrower than about 12 px of the image is under 3 px wide there, and may vanish'
     """
     width = float(np.median(narrowest_seen(sizes, seen_size)))
+    if width <= NARROW:
+        return f"a defect narrower than {NARROW} px of the image may vanish"
     return (
         f"a defect narrower than about {width:.2g} px of the image is under {NARROW} px wide there,"
         " and may vanish"
@@ -99,7 +101,7 @@ def network_size(
     """(height, width) to which a network of one input size brings images of these sizes.
 
     Images of one size up to the default keep it, unless they are enlarged. Else the longer side
-    becomes `longer_side` (the default unless said, and no more than the images have) and the other
+    becomes `longer_side` (unless said the default, and no more than the images have) and the other
     follows the set's median proportions. Long, narrow images get a longer side, so that the shorter
     one keeps the smallest if it has it. Large images that are seen finer keep two fifths of their
     sides.

@@ -321,7 +321,10 @@ def choose_tiling(sizes: NDArray[Any], side: int, asked: int | str) -> tuple[Til
             break
     of = f"{height:.0f}x{width:.0f}" + (" (medians)" if np.ptp(sizes, axis=0).any() else "")
     if chosen == (1, 1):
-        return None, f"images of {of} are not cut into tiles, being hardly larger than {side} px"
+        return (
+            None,
+            f"images of {of} are not cut into tiles, being smaller or hardly larger than {side} px",
+        )
     grid = Tiling(rows=chosen[0], columns=chosen[1])
     box = grid.boxes(round(height), round(width))[0]
     words = (

@@ -164,7 +164,8 @@ def _fit_images(
         parts = framing.cut_all(fitted_on), framing.cut_all(validation)
     prepare, told = choose_prepare(framing.cut_all(train), recipe, options.size, options.aspect)
     if words:
-        told = words + told.replace("images", "tiles", 1)
+        whole = "images" if framing.region is None else "boxes"
+        told = words + told.replace("images", whole if tiling is None else "tiles", 1)
     if options.job == "detect":
         told += "; " + say_narrowest(train.sizes, framing.seen_size(prepare.size))
     notes.add(told)

@@ -380,11 +380,11 @@ def say_dropped(paths: NDArray[np.object_], n_images: int, *, most: int = 5) -> 
     """What was dropped, in a sentence that names the first few.
 
     >>> say_dropped(np.array(["a.png", "b.png"], dtype=object), 20)
-    'trim: the 2 of 20 images that scored worst were dropped, and training began again: a.png,
+    'trim: the 2 of 20 images that scored worst were dropped, and the fit began again: a.png,
     b.png'
     """
     which = (
-        f"the {len(paths)} of {n_images} images that scored worst were dropped, and training began"
+        f"the {len(paths)} of {n_images} images that scored worst were dropped, and the fit began"
         " again"
     )
     return (

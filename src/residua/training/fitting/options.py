@@ -159,6 +159,12 @@ class DetectOptions(RecipeOptions):
                 "trim drops whole images, and with tiles or a region a model learns from parts of"
                 f" them. Got --trim {self.trim:g} with --tiles or --region. Leave one of them out"
             )
+        if self.trim and self.product is not None:
+            raise ValueError(
+                "trim drops the worst of all images, and of several products that would be the"
+                f" images of the most varied one. Got --trim {self.trim:g} with --product. Leave"
+                " one of them out"
+            )
         return self
 
     @field_validator("product")
