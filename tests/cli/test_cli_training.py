@@ -660,8 +660,10 @@ def test_a_run_is_told_on_a_console_without_unicode(finished, monkeypatch, encod
 def test_a_logger_is_told_of_the_fit_and_of_the_evaluation(residua, source, tmp_path):
     run = tmp_path / "run"
     options = ("--epochs", 2, "--batch-size", 8, "--latent", 3, "--logger", "csv")
-    assert residua("fit", source, "--normal", "good", *options, "--out", run)[0] == 0
-    assert residua("evaluate", run, "--logger", "csv", "--quiet")[0] == 0
+    code, _, told = residua("fit", source, "--normal", "good", *options, "--out", run)
+    assert code == 0, told
+    code, _, told = residua("evaluate", run, "--logger", "csv", "--quiet")
+    assert code == 0, told
     fit, evaluation = (run / "logs" / "csv" / f"version_{number}" for number in (0, 1))
     assert "train_loss" in (fit / "metrics.csv").read_text()
     assert str(source) not in (fit / "hparams.yaml").read_text()

@@ -166,7 +166,9 @@ def _findings(
 
 
 def _replaced(listed: list[Finding], code: str, made: list[Finding]) -> list[Finding]:
-    """`listed` with `made` in place of those with this code, else where the registry has it."""
+    """`listed` with `made` in place of the findings with this code. Where there is none, `made`
+    stands in the order of the registry.
+    """
     places = [row for row, one in enumerate(listed) if one.code == code]
     kept = [one for one in listed if one.code != code]
     rank = _ORDER.get(code, len(_ORDER))
@@ -176,7 +178,9 @@ def _replaced(listed: list[Finding], code: str, made: list[Finding]) -> list[Fin
 
 
 def _of_ranking(finding: Finding, before: JudgedFacts, now: JudgedFacts) -> Finding:
-    """A finding about leakage without the metrics that the threshold changes."""
+    """A finding about copies of training images, without the metrics that the threshold changes:
+    which images are copies is not known here.
+    """
     without = finding.measured.get("metrics_without")
     if finding.code != leakage.KIND.code or not isinstance(without, dict):
         return finding

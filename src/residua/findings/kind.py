@@ -82,7 +82,9 @@ class LabelledCopies:
 
 @dataclass(frozen=True)
 class MaskMeasures:
-    """What was measured of masks, for the three findings about masks."""
+    """What was measured of masks, for `find_empty_masks`, `find_suspicious_masks` and
+    `find_small_defects`.
+    """
 
     of_defects: Floats
     defect_paths: Sequence[str]

@@ -89,7 +89,9 @@ def _as_written(name: Any) -> str:
 
 
 def _rank(found: tuple[str, str]) -> float:
-    """How likely columns are probabilities; bare names of classes lie in the middle."""
+    """How likely columns hold probabilities, the likeliest lowest. Bare names of classes lie between
+    known words and unknown ones.
+    """
     return (
         len(_BEFORE) - 1.5
         if found == ("", "")
@@ -98,7 +100,7 @@ def _rank(found: tuple[str, str]) -> float:
 
 
 def _patterns(names: dict[int, str], classes: list[str]) -> list[tuple[str, str]]:
-    """What stands before and after the class in columns that name all, the likeliest first."""
+    """What stands before and after the class in columns that name every class, the likeliest first."""
     if not classes:
         return []
     there = set(names.values())
@@ -148,7 +150,7 @@ def _of_pattern(
 
 
 def _single(name: str, column: int, classes: Sequence[str], *, told: bool) -> Named:
-    """One column: of the class that it names, else, where its name says nothing, the second."""
+    """One column: of the class that it names. Where its name says nothing, of the second class."""
     key = _lower(name)
     of = [
         one

@@ -112,7 +112,7 @@ def centre_and_spread(values: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def tamed(values: Tensor) -> Tensor:
-    """The inverse hyperbolic sine: a logarithm far out, so that no part decides alone.
+    """The inverse hyperbolic sine: like a logarithm for large values, so that no part decides alone.
 
     >>> tamed(torch.tensor([-0.1, 0.0, 10.0, 1000.0]))
     tensor([-0.0998,  0.0000,  2.9982,  7.6009])
@@ -122,7 +122,7 @@ def tamed(values: Tensor) -> Tensor:
 
 
 def so_many(share: float, n_places: Any) -> Any:
-    """A share of the places, at least one; a tensor where a graph is traced."""
+    """A share of the places, at least one; a tensor if `n_places` is one."""
     if isinstance(n_places, Tensor):
         return (n_places * share + 0.5).long().clamp(min=1)
     return max(1, int(n_places * share + 0.5))
