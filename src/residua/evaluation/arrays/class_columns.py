@@ -89,8 +89,8 @@ def _as_written(name: Any) -> str:
 
 
 def _rank(found: tuple[str, str]) -> float:
-    """How likely columns hold probabilities, the likeliest lowest. Bare names of classes lie between
-    known words and unknown ones.
+    """How likely columns hold probabilities, the likeliest lowest. Bare names of classes lie
+    between known words and unknown ones.
     """
     return (
         len(_BEFORE) - 1.5
@@ -100,7 +100,7 @@ def _rank(found: tuple[str, str]) -> float:
 
 
 def _patterns(names: dict[int, str], classes: list[str]) -> list[tuple[str, str]]:
-    """What stands before and after the class in columns that name every class, the likeliest first."""
+    """What stands before and after the class where columns name every class, the likeliest first."""
     if not classes:
         return []
     there = set(names.values())

@@ -217,8 +217,8 @@ class LearningRecord(Record):
             f"{count(len(told.names), 'kind')} of defects {_are(len(told.names))} told now:"
             f" {few(told.names)}{missing}. Of"
             f" {told.n:,} defects, each left out in turn, {told.right:,} get their kind and"
-            f" {told.none:,} {_are(told.none)} called none of these. Of {told.n_unknown:,} images of"
-            f" no kind known, {told.unknown_none:,} are called so"
+            f" {told.none:,} {_are(told.none)} called none of these. Of {told.n_unknown:,} images"
+            f" of no kind known, {told.unknown_none:,} are called so"
         )
 
     def _named(self) -> set[str]:

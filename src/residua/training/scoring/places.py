@@ -112,7 +112,7 @@ def centre_and_spread(values: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def tamed(values: Tensor) -> Tensor:
-    """The inverse hyperbolic sine: like a logarithm for large values, so that no part decides alone.
+    """The inverse hyperbolic sine: a logarithm for large values, so that no part decides alone.
 
     >>> tamed(torch.tensor([-0.1, 0.0, 10.0, 1000.0]))
     tensor([-0.0998,  0.0000,  2.9982,  7.6009])
