@@ -100,7 +100,7 @@ def _rank(found: tuple[str, str]) -> float:
 
 
 def _patterns(names: dict[int, str], classes: list[str]) -> list[tuple[str, str]]:
-    """What stands before and after the class where columns name every class, the likeliest first."""
+    """What stands before and after the class if columns name every class, the likeliest first."""
     if not classes:
         return []
     there = set(names.values())
